@@ -1,0 +1,37 @@
+"""*Generative Adversarial Nets* (Goodfellow et al., 2014) as a small library.
+
+    recipe = gan.recipe("mnist", epochs=5, seed=1)
+    run = gan.train(recipe, out="runs/mnist-1")
+    run.generator.sample(64), run.history
+
+Modules, in the order of the paper: nets, objective, algorithm1 (§3); data, parzen, recipes, runs,
+training, figures (§5).
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from . import algorithm1, data, nets, objective, parzen, recipes, runs, training
+from .recipes import Recipe, recipe
+from .runs import Run, published
+from .training import train
+
+try:
+    __version__ = version("gan-book")
+except PackageNotFoundError:  # a source tree that was not installed
+    __version__ = "unknown"
+
+__all__ = [
+    "Recipe",
+    "Run",
+    "algorithm1",
+    "data",
+    "nets",
+    "objective",
+    "parzen",
+    "published",
+    "recipe",
+    "recipes",
+    "runs",
+    "train",
+    "training",
+]

@@ -1,0 +1,86 @@
+"""The command line, thin over the library: ``python -m gan train | evaluate | publish``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import gan
+from gan import data, parzen
+
+
+def train(arguments: argparse.Namespace) -> None:
+    recipe = gan.recipe(arguments.recipe, **dict(arguments.parameters))
+    out = arguments.out or Path("runs") / recipe.name
+    run = gan.train(
+        recipe, out, device=arguments.device, overwrite=arguments.overwrite, data_dir=arguments.data_dir
+    )
+    print(run.history.tail(1).to_string(index=False))
+    print(f"{run.folder}: {run.provenance}")
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    run = gan.Run.load(arguments.folder)
+    dataset = data.load(run.recipe.dataset, arguments.data_dir)
+    _, valid = dataset.split(run.recipe.valid)
+    estimate = parzen.evaluate(
+        run.generator, data.scale(valid), data.scale(dataset.x_test), z_seed=arguments.z_seed
+    )
+    for name, value in asdict(estimate).items():
+        print(f"{name:15} {value}")
+
+
+def publish(arguments: argparse.Namespace) -> None:
+    run = gan.runs.publish(gan.Run.load(arguments.folder), arguments.name, data_dir=arguments.data_dir)
+    figure = run.record["metrics"]["parzen"]
+    print(f"{run.folder}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats; {run.provenance}")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m gan", description="Train, evaluate and publish runs.")
+    commands = top.add_subparsers(required=True, metavar="command")
+
+    command = commands.add_parser("train", help="train a recipe; the same command goes on after Ctrl-C")
+    command.add_argument("recipe", help=f"one of: {', '.join(gan.recipes.PRESETS)}")
+    command.add_argument(
+        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("FIELD", "VALUE"),
+        help="a field of the recipe, as papermill's -p (repeat it)",
+    )  # fmt: skip
+    command.add_argument("--out", type=Path, help="the run's folder (default: runs/RECIPE)")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0, … or mps")
+    command.add_argument("--overwrite", action="store_true", help="start again where a run is there")
+    command.set_defaults(run=train)
+
+    command = commands.add_parser("evaluate", help="the Parzen estimate of a run's generator, as in Table 1")
+    command.add_argument("folder", type=Path, help="a run's folder")
+    command.add_argument("--z-seed", type=int, default=0, help="seed of the 10 000 samples' noise")
+    command.set_defaults(run=evaluate)
+
+    command = commands.add_parser("publish", help="measure a finished run and write it to book/results/")
+    command.add_argument("folder", type=Path, help="a run's folder")
+    command.add_argument("name", help="its name under book/results/")
+    command.set_defaults(run=publish)
+
+    for command in commands.choices.values():
+        command.add_argument("--data-dir", type=Path, help="where the .npz files are (default: $GAN_DATA_DIR)")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"gan: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("gan: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""The data sets of §5 as uint8 arrays, from one folder, checked; and nearest training examples.
+
+A data set ``name`` is the file ``<data_dir>/<name>.npz`` with the keys of Keras (x_train, y_train,
+x_test, y_test). Where the file is missing, torchvision downloads the data set (and checks the
+downloads' checksums); it is then written there whole or not at all. ``digits`` needs no file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+SHAPES = {"mnist": (1, 28, 28), "digits": (1, 8, 8)}
+"""Channels, height and width of each data set's images, as G makes them."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images, uint8 (n, height, width) or (n, height, width, 3), and their labels, integer (n,)."""
+
+    name: str
+    x_train: NDArray[np.uint8]
+    y_train: NDArray[np.integer]
+    x_test: NDArray[np.uint8]
+    y_test: NDArray[np.integer]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all images and labels: which data a run saw."""
+        digest = hashlib.sha256()
+        for key in KEYS:
+            array = getattr(self, key)
+            digest.update(f"{key} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def split(self, valid: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The training images without the last ``valid``, and those, as §5 splits 50 000 + 10 000."""
+        if not 0 < valid < len(self.x_train):
+            raise ValueError(
+                f"valid = {valid}: {self.name} has {len(self.x_train)} training images, "
+                f"so from 1 to {len(self.x_train) - 1} of them can be held out"
+            )
+        return self.x_train[:-valid], self.x_train[-valid:]
+
+
+def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+    """The data set ``name``; from ``data_dir``, else ``$GAN_DATA_DIR``, else ``~/.cache/gan``.
+
+    ValueError for an unknown name and for a file that is not such a data set; FileNotFoundError
+    where there is no file and no way to download it. Each says in one line what would be right.
+    """
+    if name not in SHAPES:
+        raise ValueError(f"there is no data set {name!r}; there are: {', '.join(SHAPES)}")
+    if name == "digits":
+        return _digits()
+    folder = Path(data_dir or os.environ.get("GAN_DATA_DIR") or Path.home() / ".cache" / "gan")
+    path = folder.expanduser() / f"{name}.npz"
+    if not path.exists():
+        _fetch(name, path)
+    return _read(name, path)
+
+
+def scale(x: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """uint8 images (n, h, w[, c]) -> float32 (n, c, h, w) in [0, 1], as D and G see them."""
+    images = x[:, None] if x.ndim == 3 else np.moveaxis(x, -1, 1)
+    return images.astype(np.float32) / np.float32(255)
+
+
+def tile(images: NDArray, columns: int, gap: int = 1) -> NDArray[np.uint8]:
+    """Images (n, c, h, w) in [0, 1] -> one uint8 picture (height, width[, 3]), ``columns`` to a row.
+
+    A white line of ``gap`` pixels stands between neighbours; n must be a multiple of ``columns``.
+    """
+    n, channels, height, width = images.shape
+    if n % columns:
+        raise ValueError(f"columns = {columns}: {n} images do not fill whole rows of {columns}")
+    cells = np.full((n, channels, height + gap, width + gap), 255, np.uint8)
+    cells[:, :, :height, :width] = np.clip(np.asarray(images) * 255, 0, 255).round()
+    rows = cells.reshape(n // columns, columns, channels, height + gap, width + gap)
+    picture = rows.transpose(0, 3, 1, 4, 2).reshape(n // columns * (height + gap), -1, channels)
+    picture = picture[: len(picture) - gap, : picture.shape[1] - gap]
+    return picture[..., 0] if channels == 1 else picture
+
+
+def nearest(queries: NDArray, pool: NDArray) -> NDArray[np.intp]:
+    """For each of ``queries`` (n, …) the index of its Euclidean nearest in ``pool`` (m, …); (n,)."""
+    from sklearn.neighbors import NearestNeighbors
+
+    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(pool.reshape(len(pool), -1))
+    return search.kneighbors(queries.reshape(len(queries), -1), return_distance=False)[:, 0]
+
+
+def _digits() -> Dataset:
+    """scikit-learn's 1 797 handwritten 8×8 digits, the first 1 500 for training."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    x = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    y = digits.target
+    return Dataset("digits", x[:1500], y[:1500], x[1500:], y[1500:])
+
+
+def _read(name: str, path: Path) -> Dataset:
+    """The data set in ``path``, checked against what ``name`` must look like."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [key for key in KEYS if key not in file]
+            arrays = {key: file[key] for key in KEYS if key in file}
+    except Exception as error:  # zipfile, zlib, numpy and the file system each have their own
+        raise ValueError(
+            f"{path} can't be read as .npz ({error}): delete it to have it downloaded again"
+        ) from None
+    if missing:
+        raise ValueError(f"{path} has no {', '.join(missing)}: it must hold {', '.join(KEYS)}")
+    channels, height, width = SHAPES[name]
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    for part in ("train", "test"):
+        x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        if x.dtype != np.uint8:
+            nans = int(np.isnan(x).sum()) if x.dtype.kind == "f" else 0
+            has = f"{x.dtype}" + (f" with {nans} NaN" if nans else "")
+            raise ValueError(f"{path}: x_{part} is {has}; it must be uint8, from 0 to 255")
+        if x.shape[1:] != shape or not len(x):
+            raise ValueError(f"{path}: x_{part} has shape {x.shape}; it must be (n, {str(shape)[1:]}")
+        if y.shape != x.shape[:1] or y.dtype.kind not in "iu":
+            raise ValueError(
+                f"{path}: y_{part} is {y.dtype} {y.shape}; it must be {len(x)} integers, "
+                f"one for each image of x_{part}"
+            )
+    return Dataset(name, **arrays)
+
+
+def _fetch(name: str, path: Path) -> None:
+    """Download ``name`` and write it to ``path``, whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{name}-") as scratch:
+            arrays = _DOWNLOADS[name](scratch)
+            part = Path(scratch) / path.name
+            np.savez_compressed(part, allow_pickle=False, **arrays)
+            _read(name, part)
+            os.replace(part, path)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise FileNotFoundError(
+            f"{name}: there is no {path}, and it could not be downloaded ({reason}). "
+            f"Put {name}.npz (arrays {', '.join(KEYS)}) into a folder and set GAN_DATA_DIR to it, "
+            f"or connect to a network"
+        ) from None
+
+
+def _download_mnist(folder: str) -> dict[str, NDArray]:
+    from torchvision.datasets import MNIST
+
+    train, test = (MNIST(folder, train=part, download=True) for part in (True, False))
+    return {
+        "x_train": train.data.numpy(),
+        "y_train": train.targets.numpy(),
+        "x_test": test.data.numpy(),
+        "y_test": test.targets.numpy(),
+    }
+
+
+_DOWNLOADS: dict[str, Callable[[str], dict[str, NDArray]]] = {"mnist": _download_mnist}

@@ -1,0 +1,136 @@
+"""Every experiment as one validated, frozen record. Source: §5 and the authors' configuration files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Activation = Literal["relu", "sigmoid", "linear"]
+
+
+class Recipe(BaseModel):
+    """All that decides a run. The defaults are the authors' MNIST configuration of 2014."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    name: str
+    dataset: Literal["mnist", "digits"] = "mnist"
+    valid: Count = 10_000
+    """Training images held out at the end, for choosing the Parzen window's σ."""
+
+    # G: the noise prior and the multilayer perceptron
+    noise: Literal["uniform", "gaussian"] = "uniform"
+    noise_size: Count = 100
+    g_hidden: tuple[Count, ...] = (1200, 1200)
+    g_activations: tuple[Activation, ...] = ("relu", "relu")
+    g_output: Activation = "sigmoid"
+    g_init: Positive = 0.05
+    """Weights start uniform on (−g_init, g_init); the output bias starts at the data's marginals."""
+
+    # D: maxout, with dropout on its input and on its hidden layers
+    d_hidden: tuple[Count, ...] = (240, 240)
+    d_pieces: Count = 5
+    d_init: Positive = 0.005
+    dropout_input: Probability = 0.2
+    dropout_hidden: Probability = 0.5
+
+    # Algorithm 1
+    epochs: Count = 250
+    seed: Annotated[int, Field(ge=0)] = 0
+    k: Count = 1
+    """Steps of D for each step of G."""
+    loss: Literal["minimax", "non_saturating"] = "non_saturating"
+    updates: Literal["alternating", "simultaneous"] = "simultaneous"
+    batch_size: Count = 100
+
+    # The gradient-based rule and its schedules
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    learning_rate: Positive = 0.1
+    learning_rate_decay: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.000_004
+    """The rate is divided by this at each update, …"""
+    learning_rate_floor: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-6
+    """… down to this."""
+    momentum: Probability = 0.5
+    """In the first epoch (for Adam: β₁), …"""
+    momentum_final: Probability = 0.7
+    """… moving linearly to this one, …"""
+    momentum_epochs: Count = 250
+    """… reached in this epoch."""
+    beta2: Probability = 0.999
+    """Adam only."""
+
+    precision: Literal["fp32", "bf16"] = "fp32"
+    ema: Probability = 0.0
+    """Decay per update of an exponential average of G's weights; 0 is none."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if len(self.g_activations) != len(self.g_hidden):
+            raise ValueError(
+                f"g_activations = {self.g_activations} must name one activation for each of "
+                f"g_hidden = {self.g_hidden}"
+            )
+        if self.k > 1 and self.updates == "simultaneous":
+            raise ValueError(
+                f'k = {self.k} needs updates="alternating": a simultaneous update has one D step per G step'
+            )
+        return self
+
+    def learning_rate_at(self, update: int) -> float:
+        """The rate of update 0, 1, …: max(floor, rate / decay^update)."""
+        return max(self.learning_rate_floor, self.learning_rate / self.learning_rate_decay**update)
+
+    def momentum_at(self, epoch: int) -> float:
+        """The momentum in epoch 1, 2, …: linear from ``momentum`` to ``momentum_final``."""
+        done = min(1.0, (epoch - 1) / max(1, self.momentum_epochs - 1))
+        return self.momentum + done * (self.momentum_final - self.momentum)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # §5's MNIST experiment as the authors' configuration has it.
+    "mnist": {},
+    # The same game on scikit-learn's 8×8 digits: small enough to be played again for every reader.
+    "digits": {
+        "dataset": "digits",
+        "valid": 300,
+        "noise_size": 20,
+        "g_hidden": (128, 128),
+        "d_hidden": (64, 64),
+        "d_init": 0.05,
+        "epochs": 120,
+        "batch_size": 50,
+    },
+}
+
+
+def recipe(name: str, /, **fields: Any) -> Recipe:
+    """The recipe called ``name``, with ``fields`` put in place of its own; None keeps its own.
+
+    ValueError, one line, for an unknown name or field or a value out of range.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"there is no recipe {name!r}; there are: {', '.join(PRESETS)}")
+    unknown = fields.keys() - Recipe.model_fields.keys() | fields.keys() & {"name"}
+    if unknown:
+        raise ValueError(
+            f"a recipe has no field {', '.join(sorted(unknown))}; "
+            f"it has: {', '.join(f for f in Recipe.model_fields if f != 'name')}"
+        )
+    given = {field: value for field, value in fields.items() if value is not None}
+    return parse({"name": name, **PRESETS[name], **given})
+
+
+def parse(fields: dict[str, Any]) -> Recipe:
+    """A recipe from all its fields, as `recipe` and run.json give them; ValueError in one line."""
+    try:
+        return Recipe(**fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        what = f"{field} = {first['input']!r}: " if field else ""
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"recipe {fields.get('name')!r}: {what}{message}") from None

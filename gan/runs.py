@@ -1,0 +1,296 @@
+"""A run's folder: its recipe and provenance, its history, its weights; how it is kept and published.
+
+A run in training holds run.json, history.csv and checkpoint.pt (everything needed to go on, bit for
+bit). A published run holds run.json, history.csv, samples.png and both networks in float16.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from . import data, parzen
+from .nets import Discriminator, Generator, networks
+from .recipes import Recipe, parse
+
+RECORD, HISTORY, CHECKPOINT = "run.json", "history.csv", "checkpoint.pt"
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
+LARGEST = 6_000_000  # bytes of a published network, more is not kept
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it stands in its folder. ``history`` has a row per epoch:
+
+    epoch, d_loss and g_loss (nats), d_real and d_fake (mean D(x) and D(G(z))), value (V, nats) and
+    seconds; all are means over the epoch's updates, as the training minibatches and masks gave them.
+    """
+
+    folder: Path
+    recipe: Recipe
+    record: dict[str, Any]
+    """run.json: recipe, seeds, versions, device, started, seconds, commit, and later metrics."""
+    history: pd.DataFrame
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Run:
+        """The run in ``folder``; FileNotFoundError or ValueError, one line, where there is none."""
+        folder = Path(folder)
+        record = _read_record(folder)
+        checkpoint = _read_checkpoint(folder)
+        rows = checkpoint["history"] if checkpoint else pd.read_csv(folder / HISTORY)
+        return cls(folder, parse(record["recipe"]), record, pd.DataFrame(rows))
+
+    @property
+    def finished(self) -> bool:
+        return len(self.history) >= self.recipe.epochs
+
+    @cached_property
+    def generator(self) -> Generator:
+        """G in evaluation mode, on the CPU; the average of its weights where the recipe has ema > 0."""
+        generator, _ = networks(self.recipe, data.SHAPES[self.recipe.dataset])
+        return self._restore(generator, "generator")
+
+    @cached_property
+    def discriminator(self) -> Discriminator:
+        """D in evaluation mode, on the CPU."""
+        _, discriminator = networks(self.recipe, data.SHAPES[self.recipe.dataset])
+        return self._restore(discriminator, "discriminator")
+
+    def _restore(self, network: Any, which: str) -> Any:
+        path = self.folder / f"{which}.safetensors"
+        checkpoint = _read_checkpoint(self.folder)
+        if checkpoint:
+            weights = checkpoint[which]
+            if which == "generator" and checkpoint["average"]:
+                weights = checkpoint["average"]
+        elif path.exists():
+            weights = {name: w.float() for name, w in load_file(path).items()}
+        else:
+            raise FileNotFoundError(
+                f"{self.folder} keeps no weights of the {which} (too large to publish): "
+                f"train the recipe again with `python -m gan train {self.recipe.name}`"
+            )
+        network.load_state_dict(weights)
+        return network.eval()
+
+    @property
+    def provenance(self) -> str:
+        """One line: recipe, changed fields' values, seed, epochs, date, device, versions, wall time, commit."""
+        record, versions = self.record, self.record["versions"]
+        minutes, seconds = divmod(round(record["seconds"]), 60)
+        return " · ".join(
+            [
+                f"recipe {self.recipe.name}",
+                f"seed {self.recipe.seed}",
+                f"{len(self.history)} epochs",
+                record["started"][:10],
+                record["device"],
+                f"Python {versions['python']}",
+                f"torch {versions['torch']}",
+                f"{minutes} min {seconds} s",
+                f"commit {(record['commit'] or 'unknown')[:12]}",
+            ]
+        )
+
+
+def published(name: str) -> Run:
+    """The published run ``name``, from book/results/ seen from here or from a folder above."""
+    for base in (Path.cwd(), *Path.cwd().parents):
+        for results in (base / "results", base / "book" / "results"):
+            if (results / name / RECORD).exists():
+                return Run.load(results / name)
+    raise FileNotFoundError(f"no published run {name!r}: there is no book/results/{name}/{RECORD} here or above")
+
+
+def check(folder: Path, recipe: Recipe) -> bool:
+    """Whether ``folder`` holds a run of ``recipe``, or of its beginning; False where it is free.
+
+    ValueError where it holds anything else, or a run with more epochs.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; a run needs a folder of its own")
+    if not (folder / RECORD).exists():
+        if folder.is_dir() and any(f.name != ".lock" for f in folder.iterdir()):
+            raise ValueError(f"{folder} holds files that are no run's: choose a new folder")
+        return False
+    there = parse(_read_record(folder)["recipe"]).model_dump()
+    asked = recipe.model_dump()
+    differing = [
+        f"{field} = {there[field]!r}, not {asked[field]!r}"
+        for field in asked
+        if there[field] != asked[field] and not (field == "epochs" and asked[field] > there[field])
+    ]
+    if differing:
+        raise ValueError(
+            f"{folder} holds another run ({'; '.join(differing)}): choose another folder, or overwrite=True; "
+            f"only a larger epochs goes on from where it was"
+        )
+    return True
+
+
+def clear(folder: Path) -> None:
+    """Remove a run's own files from ``folder``, and nothing else."""
+    for name in (CHECKPOINT, HISTORY, RECORD):
+        (folder / name).unlink(missing_ok=True)
+
+
+def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> dict[str, Any]:
+    """The beginning of a run.json: what is known before the first epoch."""
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "seeds": {"training": recipe.seed},
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "device": describe(device),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": 0.0,
+        "commit": _commit(),
+        "data_sha256": dataset.digest,
+    }
+
+
+def save(folder: Path, record: dict[str, Any], checkpoint: dict[str, Any]) -> None:
+    """Write all three files, each whole or not at all; the checkpoint, which rules, first."""
+    history = pd.DataFrame(checkpoint["history"])
+    with _whole(folder / CHECKPOINT) as part:
+        torch.save(checkpoint, part)
+    with _whole(folder / HISTORY) as part:
+        history.to_csv(part, index=False, float_format="%.6g")
+    record["seconds"] = round(float(history["seconds"].sum()), 1)
+    write_record(folder, record)
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    with _whole(folder / RECORD) as part:
+        part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def publish(
+    run: Run,
+    name: str,
+    *,
+    root: str | os.PathLike[str] = "book/results",
+    data_dir: str | os.PathLike[str] | None = None,
+    z_seed: int = 0,
+) -> Run:
+    """Write ``run`` to ``root/name`` as a published run, whole or not at all, and return that.
+
+    The weights are rounded to float16 first, and the Parzen figure and samples.png (the first 100
+    samples of ``z_seed``) are made with the rounded weights: what is published is what was measured.
+    """
+    if not run.finished:
+        raise ValueError(
+            f"{run.folder} has {len(run.history)} of {run.recipe.epochs} epochs: finish it before publishing"
+        )
+    dataset = data.load(run.recipe.dataset, data_dir)
+    if run.record["data_sha256"] != dataset.digest:
+        raise ValueError(f"{run.folder} was trained on other {dataset.name} data than is loaded here")
+    _, valid = dataset.split(run.recipe.valid)
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
+        part = Path(scratch) / name
+        part.mkdir()
+        networks = {"generator": run.generator, "discriminator": run.discriminator}
+        for which, network in networks.items():
+            network.half().float()
+            path = part / f"{which}.safetensors"
+            save_file({key: w.half().contiguous() for key, w in network.state_dict().items()}, path)
+            if path.stat().st_size > LARGEST:
+                path.unlink()
+        estimate = asdict(
+            parzen.evaluate(run.generator, data.scale(valid), data.scale(dataset.x_test), z_seed=z_seed)
+        )
+        record = run.record | {"metrics": {"parzen": estimate | {"split": "test"}}}
+        record["seeds"] = record["seeds"] | {"samples": z_seed}
+        write_record(part, record)
+        run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
+        images = run.generator.sample(100, seed=z_seed).numpy()
+        Image.fromarray(data.tile(images, columns=20)).save(part / "samples.png", optimize=True)
+        if (root / name).exists():
+            shutil.rmtree(root / name)
+        os.replace(part, root / name)
+    return Run.load(root / name)
+
+
+def describe(device: torch.device) -> str:
+    """The device in words: a GPU's name, or the processor and the number of threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [line.split(":")[1].strip() for line in cpuinfo.open() if line.startswith("model name")]
+        processor = models[0] if models else processor
+    kind = "MPS" if device.type == "mps" else "CPU"
+    return f"{kind} ({processor}, {threads} thread{'s' * (threads > 1)})"
+
+
+def _commit() -> str | None:
+    """The commit of this code, with -dirty where gan/ differs from it; None outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    path = folder / RECORD
+    if not path.exists():
+        raise FileNotFoundError(f"{folder} is no run: it has no {RECORD}")
+    try:
+        record = json.loads(path.read_text())
+        if not isinstance(record["recipe"], dict):
+            raise TypeError("recipe is no record")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error!r}): delete the folder and train again") from None
+    return record
+
+
+def _read_checkpoint(folder: Path) -> dict[str, Any] | None:
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and file errors
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path} is damaged ({reason}): delete the folder and train again") from None
+
+
+class _whole:
+    """``with _whole(path) as part``: write to ``part``; it becomes ``path`` if all went well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.part = path, path.with_name(f".{path.name}.part")
+
+    def __enter__(self) -> Path:
+        return self.part
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if kind is None:
+            os.replace(self.part, self.path)
+        else:
+            self.part.unlink(missing_ok=True)
