@@ -14,9 +14,13 @@ from gan import data, parzen
 
 def train(arguments: argparse.Namespace) -> None:
     recipe = gan.recipe(arguments.recipe, **dict(arguments.parameters))
-    out = arguments.out or Path("runs") / recipe.name
+    out = arguments.out or gan.runs.default_folder(recipe)
     run = gan.train(
-        recipe, out, device=arguments.device, overwrite=arguments.overwrite, data_dir=arguments.data_dir
+        recipe,
+        out,
+        device=arguments.device,
+        overwrite=arguments.overwrite,
+        data_dir=arguments.data_dir,
     )
     print(run.history.tail(1).to_string(index=False))
     print(f"{run.folder}: {run.provenance}")
@@ -49,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("FIELD", "VALUE"),
         help="a field of the recipe, as papermill's -p (repeat it)",
     )  # fmt: skip
-    command.add_argument("--out", type=Path, help="the run's folder (default: runs/RECIPE)")
+    command.add_argument("--out", type=Path, help="the run's folder (default: runs/RECIPE…)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0, … or mps")
     command.add_argument("--overwrite", action="store_true", help="start again where a run is there")
     command.set_defaults(run=train)
@@ -65,7 +69,9 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(run=publish)
 
     for command in commands.choices.values():
-        command.add_argument("--data-dir", type=Path, help="where the .npz files are (default: $GAN_DATA_DIR)")
+        command.add_argument(
+            "--data-dir", type=Path, help="where the .npz files are (default: $GAN_DATA_DIR)"
+        )
     return top
 
 

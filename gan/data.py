@@ -76,19 +76,31 @@ def scale(x: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def tile(images: NDArray, columns: int, gap: int = 1) -> NDArray[np.uint8]:
-    """Images (n, c, h, w) in [0, 1] -> one uint8 picture (height, width[, 3]), ``columns`` to a row.
+    """Images (n, c, h, w) in [0, 1] -> one picture, uint8 (height, width, c + 1), the last being alpha.
 
-    A white line of ``gap`` pixels stands between neighbours; n must be a multiple of ``columns``.
+    ``columns`` images stand in a row, ``gap`` transparent pixels apart; n fills whole rows.
     """
     n, channels, height, width = images.shape
     if n % columns:
         raise ValueError(f"columns = {columns}: {n} images do not fill whole rows of {columns}")
-    cells = np.full((n, channels, height + gap, width + gap), 255, np.uint8)
-    cells[:, :, :height, :width] = np.clip(np.asarray(images) * 255, 0, 255).round()
-    rows = cells.reshape(n // columns, columns, channels, height + gap, width + gap)
-    picture = rows.transpose(0, 3, 1, 4, 2).reshape(n // columns * (height + gap), -1, channels)
-    picture = picture[: len(picture) - gap, : picture.shape[1] - gap]
-    return picture[..., 0] if channels == 1 else picture
+    cells = np.zeros((n, channels + 1, height + gap, width + gap), np.uint8)
+    cells[:, :channels, :height, :width] = np.clip(np.asarray(images) * 255, 0, 255).round()
+    cells[:, channels, :height, :width] = 255
+    rows = cells.reshape(n // columns, columns, channels + 1, height + gap, width + gap)
+    picture = rows.transpose(0, 3, 1, 4, 2).reshape(n // columns * (height + gap), -1, channels + 1)
+    return picture[: len(picture) - gap, : picture.shape[1] - gap]
+
+
+def figure2(images: NDArray, pool: NDArray, rows: int) -> NDArray[np.uint8]:
+    """Figure 2's picture: ``rows`` rows of samples, each followed by its last one's nearest in ``pool``.
+
+    ``images`` (n, c, h, w) and ``pool`` (m, c, h, w) in [0, 1] -> uint8 (height, width, c + 1).
+    """
+    lasts = images[len(images) // rows - 1 :: len(images) // rows]
+    neighbours = tile(pool[nearest(lasts, pool)], columns=1)
+    samples = tile(images, columns=len(images) // rows)
+    gap = np.zeros((len(samples), images.shape[-1] // 4, samples.shape[-1]), np.uint8)
+    return np.concatenate([samples, gap, neighbours], axis=1)
 
 
 def nearest(queries: NDArray, pool: NDArray) -> NDArray[np.intp]:
@@ -112,7 +124,7 @@ def _digits() -> Dataset:
 def _read(name: str, path: Path) -> Dataset:
     """The data set in ``path``, checked against what ``name`` must look like."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             missing = [key for key in KEYS if key not in file]
             arrays = {key: file[key] for key in KEYS if key in file}
     except Exception as error:  # zipfile, zlib, numpy and the file system each have their own

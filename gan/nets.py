@@ -132,6 +132,15 @@ class Discriminator(nn.Module):
         return probability
 
 
+def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Points on the straight line from z = ``start`` to ``end``, both (noise_size,) and both included.
+
+    (steps, noise_size). Source: Figure 3.
+    """
+    weights = torch.linspace(0, 1, steps, device=start.device)[:, None]
+    return start + weights * (end - start)
+
+
 def marginal_bias(x: Tensor, floor: float = 1e-7) -> Tensor:
     """The output bias with which a sigmoid G of zero weights returns each pixel's mean.
 
@@ -140,7 +149,9 @@ def marginal_bias(x: Tensor, floor: float = 1e-7) -> Tensor:
     return torch.logit(x.flatten(1).double().mean(0), eps=floor).float()
 
 
-def networks(recipe: Any, shape: Sequence[int], bias: Tensor | None = None) -> tuple[Generator, Discriminator]:
+def networks(
+    recipe: Any, shape: Sequence[int], bias: Tensor | None = None
+) -> tuple[Generator, Discriminator]:
     """G and D as ``recipe`` (a `gan.recipes.Recipe`) describes them, for images of ``shape`` (c, h, w)."""
     generator = Generator(
         recipe.noise_size,

@@ -92,7 +92,7 @@ def evaluate(
     sigmas: Sequence[float] = SIGMAS,
     z_seed: int = 0,
 ) -> Estimate:
-    """The protocol of Table 1: ``n_samples`` of G, σ on the first ``n_valid`` of ``valid``, mean on ``test``."""
+    """The protocol of Table 1: ``n_samples`` of G, σ chosen on ``valid``[:n_valid], the mean on ``test``."""
     samples = generator.sample(n_samples, seed=z_seed)
     valid = valid[:n_valid]
     curve = log_likelihoods(valid, samples, sigmas).mean(1)

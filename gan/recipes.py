@@ -99,10 +99,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "valid": 300,
         "noise_size": 20,
         "g_hidden": (128, 128),
-        "d_hidden": (64, 64),
-        "d_init": 0.05,
-        "epochs": 120,
+        "g_init": 0.1,
+        "d_hidden": (128, 128),
+        "d_init": 0.1,
+        "epochs": 60,
         "batch_size": 50,
+        "momentum_epochs": 60,
     },
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -27,6 +28,7 @@ from safetensors.torch import load_file, save_file
 from . import data, parzen
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, parse
+from .recipes import recipe as preset_of
 
 RECORD, HISTORY, CHECKPOINT = "run.json", "history.csv", "checkpoint.pt"
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
@@ -53,8 +55,13 @@ class Run:
         folder = Path(folder)
         record = _read_record(folder)
         checkpoint = _read_checkpoint(folder)
-        rows = checkpoint["history"] if checkpoint else pd.read_csv(folder / HISTORY)
-        return cls(folder, parse(record["recipe"]), record, pd.DataFrame(rows))
+        if checkpoint:
+            history = pd.DataFrame(checkpoint["history"])
+        elif (folder / HISTORY).exists():
+            history = pd.read_csv(folder / HISTORY)
+        else:  # stopped in its first epoch
+            history = pd.DataFrame()
+        return cls(folder, parse(record["recipe"]), record, history)
 
     @property
     def finished(self) -> bool:
@@ -91,7 +98,7 @@ class Run:
 
     @property
     def provenance(self) -> str:
-        """One line: recipe, changed fields' values, seed, epochs, date, device, versions, wall time, commit."""
+        """One line: recipe, seed, epochs, date, device, versions, wall time, commit."""
         record, versions = self.record, self.record["versions"]
         minutes, seconds = divmod(round(record["seconds"]), 60)
         return " · ".join(
@@ -109,13 +116,26 @@ class Run:
         )
 
 
+def default_folder(recipe: Recipe) -> Path:
+    """runs/<name>, with the fields that differ from the recipe of that name, but for ``epochs``."""
+    preset = preset_of(recipe.name).model_dump()
+    changed = [
+        f"{field}={value}"
+        for field, value in recipe.model_dump().items()
+        if value != preset[field] and field != "epochs"
+    ]
+    return Path("runs") / re.sub(r"[^\w.=-]+", "_", "-".join([recipe.name, *changed]))
+
+
 def published(name: str) -> Run:
     """The published run ``name``, from book/results/ seen from here or from a folder above."""
     for base in (Path.cwd(), *Path.cwd().parents):
         for results in (base / "results", base / "book" / "results"):
             if (results / name / RECORD).exists():
                 return Run.load(results / name)
-    raise FileNotFoundError(f"no published run {name!r}: there is no book/results/{name}/{RECORD} here or above")
+    raise FileNotFoundError(
+        f"no published run {name!r}: there is no book/results/{name}/{RECORD} here or above"
+    )
 
 
 def check(folder: Path, recipe: Recipe) -> bool:
@@ -190,8 +210,8 @@ def publish(
 ) -> Run:
     """Write ``run`` to ``root/name`` as a published run, whole or not at all, and return that.
 
-    The weights are rounded to float16 first, and the Parzen figure and samples.png (the first 100
-    samples of ``z_seed``) are made with the rounded weights: what is published is what was measured.
+    The weights are rounded to float16 first, and the Parzen figure and samples.png (Figure 2 from the
+    first 50 samples of ``z_seed``) are made with them: what is published is what was measured.
     """
     if not run.finished:
         raise ValueError(
@@ -200,7 +220,7 @@ def publish(
     dataset = data.load(run.recipe.dataset, data_dir)
     if run.record["data_sha256"] != dataset.digest:
         raise ValueError(f"{run.folder} was trained on other {dataset.name} data than is loaded here")
-    _, valid = dataset.split(run.recipe.valid)
+    train, valid = dataset.split(run.recipe.valid)
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
@@ -220,8 +240,9 @@ def publish(
         record["seeds"] = record["seeds"] | {"samples": z_seed}
         write_record(part, record)
         run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
-        images = run.generator.sample(100, seed=z_seed).numpy()
-        Image.fromarray(data.tile(images, columns=20)).save(part / "samples.png", optimize=True)
+        images = run.generator.sample(50, seed=z_seed).numpy()
+        picture = data.figure2(images, data.scale(train), rows=5)
+        Image.fromarray(picture).save(part / "samples.png", optimize=True)
         if (root / name).exists():
             shutil.rmtree(root / name)
         os.replace(part, root / name)
@@ -236,7 +257,8 @@ def describe(device: torch.device) -> str:
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        models = [line.split(":")[1].strip() for line in cpuinfo.open() if line.startswith("model name")]
+        lines = cpuinfo.read_text().splitlines()
+        models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
         processor = models[0] if models else processor
     kind = "MPS" if device.type == "mps" else "CPU"
     return f"{kind} ({processor}, {threads} thread{'s' * (threads > 1)})"
@@ -247,7 +269,10 @@ def _commit() -> str | None:
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", str(Path(__file__).parent), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
 
     try:

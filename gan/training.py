@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
@@ -108,12 +108,21 @@ def make_optimizer(recipe: Recipe, network: nn.Module, device: torch.device) -> 
 
 
 def _play(
-    recipe: Recipe, folder: Path, dataset: data.Dataset, images: Any, device: torch.device, progress: bool
+    recipe: Recipe,
+    folder: Path,
+    dataset: data.Dataset,
+    images: Any,
+    device: torch.device,
+    progress: bool,
 ) -> None:
     """The loop: from a fresh start, or from the checkpoint in ``folder``, to the recipe's last epoch."""
     torch.manual_seed(recipe.seed)
     players = make_players(recipe, images, device)
-    average = AveragedModel(players.generator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
+    average = (
+        AveragedModel(players.generator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
+        if recipe.ema
+        else None
+    )
     history, record = _begin(recipe, folder, dataset, players, average, device)
 
     x = torch.from_numpy(images).to(device)  # uint8 on the device; minibatches become float there
@@ -162,7 +171,9 @@ def _schedule(players: Players, recipe: Recipe, epoch: int, update: int) -> None
                 group["momentum"] = momentum
 
 
-def _state(players: Players, average: AveragedModel | None, history: list, device: torch.device) -> dict[str, Any]:
+def _state(
+    players: Players, average: AveragedModel | None, history: list, device: torch.device
+) -> dict[str, Any]:
     """All that decides what comes next, at the end of an epoch."""
     return {
         "generator": players.generator.state_dict(),
@@ -192,7 +203,9 @@ def _begin(
         return [], record
     before = Run.load(folder).record
     if before["data_sha256"] != record["data_sha256"]:
-        raise ValueError(f"{folder} was trained on other {dataset.name} data: choose another folder, or overwrite=True")
+        raise ValueError(
+            f"{folder} was trained on other {dataset.name} data: choose another folder, or overwrite=True"
+        )
     state: dict[str, Any] = torch.load(folder / runs.CHECKPOINT, map_location=device, weights_only=True)
     players.generator.load_state_dict(state["generator"])
     players.discriminator.load_state_dict(state["discriminator"])
@@ -207,9 +220,3 @@ def _begin(
     record = before | {"recipe": record["recipe"]}
     runs.write_record(folder, record)
     return state["history"], record
-
-
-def noise_path(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Points on the straight line from ``start`` to ``end`` (noise_size,), both included; (steps, …)."""
-    weights = torch.linspace(0, 1, steps, device=start.device)[:, None]
-    return start + weights * (end - start)

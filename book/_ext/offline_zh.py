@@ -1,0 +1,110 @@
+"""What the book asks of Sphinx beyond its settings: a site that stays offline, and good Chinese.
+
+MathJax is served from the site itself; the search finds any Chinese phrase of the text; sentences
+written one per source line are joined without a space; figures that are not the paper's have no
+number; drawings follow the theme.
+"""
+
+import re
+import shutil
+from importlib.resources import files
+from itertools import chain, pairwise
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.search import SearchLanguage
+from sphinx.util.typing import ExtensionMetadata
+
+HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+PUNCTUATION = tuple("。，、；：？！…—」』”’）》】")
+
+# What tex-chtml.js, the one way in that the pages use, may load at run time.
+MATHJAX = ("tex-chtml.js", "a11y", "input/tex/extensions", "output/chtml/fonts/woff-v2", "sre")
+
+# Black is either spelt out by Matplotlib or SVG's default. The colours with a meaning suit both
+# grounds and stay as they are, which a filter over the image could not do.
+DARK = """<style>@media (prefers-color-scheme: dark) {
+  svg { fill: #fff }
+  [style*="fill: #000000"] { fill: #fff !important }
+  [style*="stroke: #000000"] { stroke: #fff !important }
+}</style>"""
+
+
+class HanSearch(SearchLanguage):
+    """Han characters are indexed singly and in pairs of neighbours, other words as they are.
+
+    A page is found where it holds all pairs of the query: no dictionary that could cut the text in
+    one way and the query in another. `split` reads the text and `js_splitter_code` the query.
+    """
+
+    lang = "zh"
+    language_name = "Chinese"
+    js_splitter_code = rf"""
+var splitQuery = (query) =>
+  (query.match(/[{HAN}]+|(?:(?![{HAN}])[\p{{L}}\p{{N}}_])+/gu) || []).flatMap((word) =>
+    /^[{HAN}]{{2}}/.test(word) ? [...word].slice(1).map((c, i) => word[i] + c) : [word]);
+"""
+
+    def split(self, input: str) -> list[str]:
+        runs = re.findall(f"[{HAN}]+", input)
+        pairs = ("".join(pair) for run in runs for pair in pairwise(run))
+        return [*re.findall(rf"[^\W{HAN}]+", input), *chain.from_iterable(runs), *pairs]
+
+    def stem(self, word: str) -> str:
+        return word.lower()
+
+    def word_filter(self, word: str) -> bool:
+        return True
+
+
+class UnnumberedFigure(nodes.figure):
+    """Sphinx numbers nodes by their class, and this one is not on its list."""
+
+
+def unnumber_figures(app: Sphinx, doctree: nodes.document) -> None:
+    """Leave the numbers to figures with a label: those of the paper."""
+    for figure in doctree.findall(nodes.figure):
+        if not figure["names"]:
+            figure.__class__ = UnnumberedFigure
+
+
+def join_sentences(app: Sphinx, doctree: nodes.document) -> None:
+    """Drop the line break after full-width punctuation: a browser would show it as a space."""
+    for text in doctree.findall(nodes.TextElement):
+        text.children = text.children[:1] + [
+            after
+            for before, after in pairwise(text.children)
+            if not (after == "\n" and before.astext().endswith(PUNCTUATION))
+        ]
+
+
+def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
+    """Copy MathJax from the package sphinx-mathjax-offline into the built site."""
+    if exception or app.builder.format != "html":
+        return
+    package = Path(str(files("sphinx-mathjax-offline"))) / "static/mathjax"
+    for part in MATHJAX:
+        target = Path(app.outdir, "_static/mathjax", part)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (package / part).is_dir():
+            shutil.copytree(package / part, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(package / part, target)
+
+
+def follow_theme(app: Sphinx, exception: Exception | None) -> None:
+    """Turn the black of drawings white on a dark page: an SVG's own CSS knows what is around it."""
+    for drawing in Path(app.outdir, "_images").glob("*.svg"):
+        svg = drawing.read_text(encoding="utf-8")
+        if DARK not in svg:
+            drawing.write_text(svg.replace("</svg>", f"{DARK}</svg>"), encoding="utf-8")
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.add_search_language(HanSearch)
+    app.connect("doctree-read", unnumber_figures)
+    app.connect("doctree-read", join_sentences)
+    app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", follow_theme)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,224 @@
+"""Build the book: run the notebooks that changed, then render the site to _build/html.
+
+    python book/build.py [-p NAME VALUE]... [--refresh]
+
+papermill runs each notebook in the repository's root, with its default parameters or the given ones. The
+executed copy is kept in _build/executed with a fingerprint of what its outputs depend on, and runs
+again only when one of these differs: the notebook (sources and metadata), gan (its modules),
+results (the published runs), parameters (those that this notebook has), environment (device,
+versions of Python and of the numerical packages). The site is made from _build/source, a copy of
+the sources with the executed notebooks in it, so no file under git changes. --refresh instead runs
+every notebook with its defaults and writes the outputs into book/ itself.
+
+Exit status: 0; 1 if a notebook or the rendering failed (after a notebook's failure the site stays
+as it was); 2 for a parameter that no notebook has.
+"""
+
+import argparse
+import functools
+import hashlib
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parents[1]
+IGNORED = {"runs", "checkpoints", "__pycache__", ".ipynb_checkpoints"}
+PACKAGES = "torch torchvision numpy pandas scikit-learn scipy pydantic matplotlib seaborn pillow"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+}
+
+
+def typed(text: str) -> bool | float | str | None:
+    """A parameter's value as `papermill -p` reads it."""
+    constants = {"True": True, "False": False, "None": None}
+    if text in constants:
+        return constants[text]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            pass
+    return text
+
+
+def find_files(root: Path, folder: str, suffix: str = "") -> list[Path]:
+    files = [path.relative_to(root) for path in (root / folder).rglob(f"*{suffix}") if path.is_file()]
+    return [root / file for file in sorted(files) if not IGNORED.intersection(file.parts)]
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def digest_files(root: Path, folder: str, suffix: str = "") -> str:
+    files = find_files(root, folder, suffix)
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    return digest([*hashes, *(str(file.relative_to(root)) for file in files)])
+
+
+@functools.cache
+def environment() -> list[str]:
+    import torch
+
+    device = "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else device
+    return [device, platform.machine(), sys.version, *map(version, PACKAGES.split())]
+
+
+def fingerprint(root: Path, notebook: NotebookNode, parameters: dict[str, Any]) -> dict[str, str]:
+    cells = [(cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
+    return {
+        "notebook": digest([notebook.metadata, cells]),
+        "gan": digest_files(root, "gan", ".py"),
+        "results": digest_files(root, "book/results"),
+        "parameters": digest(sorted(parameters.items())),
+        "environment": digest(environment()),
+    }
+
+
+def difference(old: dict[str, str], new: dict[str, str]) -> str:
+    """Why a notebook has to run again; empty if it has not."""
+    changed = [name for name in new if new[name] != old.get(name)]
+    return "first run" if not old else f"{', '.join(changed)} changed" if changed else ""
+
+
+def clean(notebook: NotebookNode) -> NotebookNode:
+    """Drop what differs from run to run and no reader sees; hide the cell papermill injects."""
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata.update(METADATA)
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = "injected-parameters"
+            cell.metadata.tags = ["injected-parameters", "remove-cell"]
+        if "remove-stderr" in cell.metadata.get("tags", []):  # progress bars
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+        for noise in ("papermill", "execution", "" if cell.metadata.get("tags") else "tags"):
+            cell.metadata.pop(noise, None)
+    return notebook
+
+
+def run(root: Path, path: Path, parameters: dict[str, Any], always: bool) -> NotebookNode | None:
+    """The executed notebook, kept if nothing that it depends on changed; None if it failed."""
+    source = nbformat.read(path, as_version=4)
+    if not any(cell.cell_type == "code" for cell in source.cells):
+        return source
+    name = path.relative_to(root / "book")
+    kept, attempt = root / "_build/executed" / name, root / "_build/failed" / name
+    last = nbformat.read(kept, as_version=4) if kept.exists() else nbformat.v4.new_notebook()
+    new = fingerprint(root, source, parameters)
+    reason = "refresh" if always else difference(last.metadata.get("fingerprint", {}), new)
+    if not reason:
+        print(f"{name}: unchanged, kept", flush=True)
+        return last
+    if sys.stdout.isatty():
+        print(f"{name}: running ({reason})", end="\r", flush=True)
+    for folder in (kept.parent, attempt.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    options = {"cwd": root, "progress_bar": False, "coalesce_streams": True}
+    quiet = {"extra_arguments": ["--log-level=CRITICAL"]}  # the kernel's own log, not the notebook's
+    try:
+        notebook = clean(papermill.execute_notebook(path, attempt, parameters, **options, **quiet))
+    except Exception as error:
+        kind = getattr(error, "ename", type(error).__name__)
+        message = str(getattr(error, "evalue", error)).strip().split("\n")[-1]
+        print(f"{name}: failed: {kind}: {message} (see _build/failed/{name})", file=sys.stderr)
+        return None
+    notebook.metadata["fingerprint"] = new
+    nbformat.write(notebook, attempt)
+    attempt.replace(kept)
+    print(f"{name}: ran in {time.monotonic() - start:.0f} s ({reason})", flush=True)
+    return notebook
+
+
+def refresh(path: Path, executed: NotebookNode) -> None:
+    """Put the outputs of `executed` into the notebook under git; its sources and cell ids stay."""
+    notebook = nbformat.read(path, nbformat.NO_CONVERT)
+    for cell, ran in zip(notebook.cells, executed.cells, strict=True):
+        if cell.cell_type == "code":
+            cell.update(outputs=ran.outputs, execution_count=ran.execution_count)
+    nbformat.write(clean(notebook), path, nbformat.NO_CONVERT)
+
+
+def stage(root: Path, executed: dict[Path, NotebookNode]) -> Path:
+    """Bring _build/source up to date; what did not change is not written, for Sphinx's sake."""
+    source = root / "_build/source"
+    files = [root / "_config.yml", root / "_toc.yml", *find_files(root, "book")]
+    staged = {source / file.relative_to(root): file for file in files}
+    for target, file in staged.items():
+        content = file.read_bytes()
+        if file in executed:
+            content = nbformat.writes(executed[file]).encode()
+        if not target.exists() or target.read_bytes() != content:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+    for target in source.rglob("*"):
+        if target.is_file() and target not in staged:
+            target.unlink()
+    return source
+
+
+def render(root: Path, source: Path) -> int:
+    """jupyter-book, quiet but for its warnings; its exit status."""
+    program = Path(sysconfig.get_path("scripts"), "jupyter-book")
+    command = [str(program), "build", "-q", ".", "--path-output", str(root)]
+    status = subprocess.run(command, cwd=source, stdout=subprocess.DEVNULL).returncode
+    print("jupyter-book failed" if status else "site: _build/html/index.html", flush=True)
+    return status
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    parser = argparse.ArgumentParser(description="Run what changed and render the book.")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--refresh", action="store_true", help="rewrite the committed outputs")
+    args = parser.parse_args(arguments)
+    if args.refresh and args.p:
+        parser.error("--refresh takes no -p: committed outputs are those of the defaults")
+
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else the debugger prints a warning
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not the user's
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    given = {name: typed(value) for name, value in args.p}
+    accepted = {p: set(papermill.inspect_notebook(p)) for p in find_files(root, "book", ".ipynb")}
+    known = sorted(set().union(*accepted.values()))
+    for name in given:
+        if name not in known:
+            print(
+                f"no notebook has the parameter {name}; there are: {', '.join(known)}",
+                file=sys.stderr,
+            )
+            return 2
+
+    executed: dict[Path, NotebookNode] = {}
+    for path, names in accepted.items():
+        own = {name: value for name, value in given.items() if name in names}
+        if notebook := run(root, path, own, always=args.refresh):
+            executed[path] = notebook
+    if len(executed) < len(accepted):
+        return 1
+    if not args.refresh:
+        return render(root, stage(root, executed))
+    for path, notebook in executed.items():
+        refresh(path, notebook)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

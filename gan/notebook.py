@@ -1,0 +1,108 @@
+"""What the book's notebooks share: refusing unknown parameters, and showing where a number comes from."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from html import escape
+from itertools import pairwise
+
+import pandas as pd
+from IPython.display import HTML
+
+from .recipes import Recipe
+from .runs import Run
+
+MEANINGS = {
+    "name": "配方",
+    "dataset": "数据集",
+    "valid": "留作验证的训练图像数",
+    "noise": "先验噪声 z 的分布",
+    "noise_size": "z 的维数",
+    "g_hidden": "G 的隐藏层宽度",
+    "g_activations": "G 的隐藏层激活",
+    "g_output": "G 的输出激活",
+    "g_init": "G 的权重初值范围 ±",
+    "d_hidden": "D 的隐藏层宽度",
+    "d_pieces": "每个最大输出单元的分支数",
+    "d_init": "D 的权重初值范围 ±",
+    "dropout_input": "D 的输入的丢弃概率",
+    "dropout_hidden": "D 的隐藏层的丢弃概率",
+    "epochs": "轮数",
+    "seed": "随机种子",
+    "k": "G 走一步时 D 走几步",
+    "loss": "G 的损失",
+    "updates": "更新方式",
+    "batch_size": "小批量大小",
+    "optimizer": "优化方法",
+    "learning_rate": "学习率",
+    "learning_rate_decay": "每次更新后学习率除以",
+    "learning_rate_floor": "学习率的下限",
+    "momentum": "起初的动量",
+    "momentum_final": "最终的动量",
+    "momentum_epochs": "动量到达终值的轮次",
+    "beta2": "Adam 的 β₂（仅 Adam）",
+    "precision": "运算精度",
+    "ema": "G 的权重滑动平均的衰减率（0 为不用）",
+}
+"""What each field of a recipe is, for the book's tables."""
+
+TABLE_1 = {
+    "深度信念网络（DBN）": "138 ± 2",
+    "堆叠 CAE": "121 ± 1.6",
+    "深度 GSN": "214 ± 1.1",
+    "对抗网络（论文）": "225 ± 2",
+}
+"""The paper's own figures for MNIST, nats. Source: Table 1."""
+
+
+def check_parameters(cells: Sequence[str]) -> bool:
+    """Whether a notebook runs with its default parameters; ``cells`` is IPython's ``In``.
+
+    papermill puts the parameters that it is given into a cell of their own, right after the cell
+    tagged ``parameters``, and only warns of a name that this cell lacks; here it is a ValueError.
+    """
+    for defaults, injected in pairwise(cells):
+        if injected.startswith("# Parameters\n"):
+            known = _assigned(defaults)
+            if unknown := _assigned(injected) - known:
+                raise ValueError(
+                    f"this notebook has no parameter {', '.join(sorted(unknown))}; "
+                    f"it has: {', '.join(sorted(known))}"
+                )
+            return False
+    return True
+
+
+def provenance(run: Run) -> HTML:
+    """The line under a figure or a number that says how it was made."""
+    return HTML(f'<p class="provenance">{escape(run.provenance)}</p>')
+
+
+def recipe_table(*recipes: Recipe) -> pd.DataFrame:
+    """A row per field, a column per recipe."""
+    columns = {recipe.name: recipe.model_dump() for recipe in recipes}
+    rows = [
+        {"字段": field, "含义": meaning} | {name: _text(values[field]) for name, values in columns.items()}
+        for field, meaning in MEANINGS.items()
+        if field != "name"
+    ]
+    return pd.DataFrame(rows).set_index("字段")
+
+
+def table1(run: Run) -> pd.DataFrame:
+    """Table 1's MNIST column, the paper's figures above that of a published ``run``."""
+    figure = run.record["metrics"]["parzen"]
+    ours = f"{figure['mean']:.1f} ± {figure['standard_error']:.1f}"
+    rows = TABLE_1 | {f"对抗网络（本书，{len(run.history)} 轮）": ours}
+    return pd.DataFrame({"模型": rows.keys(), "测试集对数似然（纳特）": rows.values()}).set_index("模型")
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _assigned(source: str) -> set[str]:
+    """The names that a cell of plain assignments gives a value to."""
+    targets = [t for node in ast.parse(source).body if isinstance(node, ast.Assign) for t in node.targets]
+    return {target.id for target in targets if isinstance(target, ast.Name)}

@@ -1,0 +1,148 @@
+"""Algorithm 1: who moves when, how often, on what, and in which direction."""
+
+import copy
+
+import pytest
+import torch
+
+import gan
+from gan import algorithm1, objective
+from gan.algorithm1 import Players, alternating, discriminator_step, generator_step, simultaneous
+from gan.nets import Discriminator, Generator
+
+
+@pytest.fixture
+def players():
+    torch.manual_seed(0)
+    generator = Generator(4, (8, 8), (1, 3, 3), init=0.5)
+    discriminator = Discriminator((1, 3, 3), (6, 6), 2, init=0.5)
+    sgd = {"lr": 0.1, "momentum": 0.5}
+    return Players(
+        generator,
+        discriminator,
+        torch.optim.SGD(generator.parameters(), **sgd),
+        torch.optim.SGD(discriminator.parameters(), **sgd),
+    )
+
+
+def weights(network):
+    return torch.cat([w.detach().flatten().clone() for w in network.parameters()])
+
+
+def test_a_step_of_one_leaves_the_other_bit_identical(players):
+    x, z = torch.rand(5, 1, 3, 3), players.generator.draw_noise(5)
+    g, d = weights(players.generator), weights(players.discriminator)
+    discriminator_step(players, x, z)
+    assert torch.equal(weights(players.generator), g)
+    assert not torch.equal(weights(players.discriminator), d)
+    assert all(w.grad is None for w in players.generator.parameters())
+    d = weights(players.discriminator)
+    gradients = [w.grad.clone() for w in players.discriminator.parameters()]
+    generator_step(players, z)
+    assert torch.equal(weights(players.discriminator), d)
+    assert not torch.equal(weights(players.generator), g)
+    for w, before in zip(players.discriminator.parameters(), gradients, strict=True):
+        assert torch.equal(w.grad, before)  # nothing of G's step is left over in D
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_an_iteration_has_k_steps_of_d_and_one_of_g_each_with_fresh_noise(players, k, monkeypatch):
+    moves, noises = [], []
+    draw = players.generator.draw_noise
+    monkeypatch.setattr(players.generator, "draw_noise", lambda n: noises.append(draw(n)) or noises[-1])
+    for name, optimizer in (("D", players.d_optimizer), ("G", players.g_optimizer)):
+        step = optimizer.step
+        monkeypatch.setattr(optimizer, "step", lambda step=step, name=name: moves.append(name) or step())
+    minibatches = [torch.rand(5, 1, 3, 3) for _ in range(k)]
+    seen = []
+    judge = algorithm1.judge
+    monkeypatch.setattr(algorithm1, "judge", lambda d, x, fake: seen.append(x) or judge(d, x, fake))
+    alternating(players, minibatches)
+    assert moves == ["D"] * k + ["G"]
+    assert len({tuple(z.flatten().tolist()) for z in noises}) == k + 1
+    assert all(x is y for x, y in zip(seen, minibatches, strict=True))
+
+
+def test_d_ascends_v_and_g_descends_its_loss(players):
+    players.discriminator.eval()  # no dropout, so that the change can be seen
+    x, z = torch.rand(64, 1, 3, 3), players.generator.draw_noise(64)
+
+    def v():
+        with torch.no_grad():
+            return objective.value(players.discriminator(x), players.discriminator(players.generator(z)))
+
+    before = v()
+    discriminator_step(players, x, z)
+    after = v()
+    assert after > before
+    generator_step(players, z)
+    assert v() < after
+
+
+def test_a_step_of_d_is_plain_sgd_on_algorithm_1s_gradient(players):
+    """Against autograd on D written out by hand, in float64, without dropout."""
+    players.discriminator.eval()
+    x, z = torch.rand(5, 1, 3, 3), players.generator.draw_noise(5)
+    twin = copy.deepcopy(players.discriminator).double()
+    fake = players.generator(z).detach().double()
+    log_d = torch.log(torch.sigmoid(twin(x.double()))).mean()
+    log_not = torch.log(1 - torch.sigmoid(twin(fake))).mean()
+    ascent = torch.autograd.grad((log_d + log_not) / 2, list(twin.parameters()))
+    discriminator_step(players, x, z)
+    for w, old, g in zip(players.discriminator.parameters(), twin.parameters(), ascent, strict=True):
+        torch.testing.assert_close(w.double(), old + 0.1 * g, rtol=1e-4, atol=1e-6)
+
+
+def test_simultaneous_takes_both_gradients_from_one_batch_and_the_same_masks(players):
+    """Against the two losses of one forward pass, made apart with the same random numbers."""
+    x = torch.rand(6, 1, 3, 3)
+    generator, discriminator = (
+        copy.deepcopy(players.generator),
+        copy.deepcopy(players.discriminator),
+    )
+    torch.manual_seed(5)
+    fake = generator(generator.draw_noise(6))
+    real_logits, fake_logits = algorithm1.judge(discriminator, x, fake)
+    d_loss = objective.discriminator_loss(real_logits, fake_logits)
+    d_gradient = torch.autograd.grad(d_loss, list(discriminator.parameters()), retain_graph=True)
+    g_gradient = torch.autograd.grad(objective.non_saturating(fake_logits), list(generator.parameters()))
+    torch.manual_seed(5)
+    simultaneous(players, [x])
+    for network, start, gradient in (
+        (players.discriminator, discriminator, d_gradient),
+        (players.generator, generator, g_gradient),
+    ):
+        for w, old, g in zip(network.parameters(), start.parameters(), gradient, strict=True):
+            torch.testing.assert_close(w, old - 0.1 * g)
+
+
+def test_simultaneous_g_moves_against_the_discriminator_as_it_was(players):
+    """In the alternating form G answers the D that has just moved; here the one before."""
+    players.discriminator.eval()
+    twins = copy.deepcopy(players)
+    x = torch.rand(6, 1, 3, 3)
+    torch.manual_seed(1)
+    z = twins.generator.draw_noise(6)
+    generator_step(twins, z)
+    torch.manual_seed(1)
+    simultaneous(players, [x])
+    torch.testing.assert_close(weights(players.generator), weights(twins.generator))
+
+
+@pytest.mark.parametrize("updates", ["alternating", "simultaneous"])
+def test_statistics_are_those_of_the_logits(players, updates):
+    players.discriminator.eval()
+    players.d_optimizer.param_groups[0]["lr"] = players.g_optimizer.param_groups[0]["lr"] = 0.0
+    x = torch.rand(6, 1, 3, 3)
+    statistics = algorithm1.ITERATIONS[updates](players, [x])
+    row = dict(zip(algorithm1.STATISTICS, statistics.tolist(), strict=True))
+    assert row["d_real"] == pytest.approx(players.discriminator.probability(x).mean().item(), rel=1e-5)
+    assert row["d_loss"] == pytest.approx(-row["value"] / 2)
+    assert 0 < row["d_fake"] < 1 and row["g_loss"] > 0
+
+
+def test_adam_and_sgd_are_the_recipes_choice():
+    images = gan.data.load("digits").x_train
+    for name, kind in (("sgd", torch.optim.SGD), ("adam", torch.optim.Adam)):
+        players = gan.training.make_players(gan.recipe("digits", optimizer=name), images, torch.device("cpu"))
+        assert type(players.g_optimizer) is type(players.d_optimizer) is kind

@@ -1,0 +1,217 @@
+"""book/build.py on a toy book: what runs again and why, what it refuses, what it leaves alone."""
+
+import importlib.util
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import papermill
+import papermill.cli
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+ROOT = Path(__file__).resolve().parents[1]
+spec = importlib.util.spec_from_file_location("build", ROOT / "book/build.py")
+build = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(build)
+
+CONFIG = """
+title: Toy
+only_build_toc_files: true
+execute: {execute_notebooks: "off"}
+sphinx: {config: {include_patterns: ["book/**"]}}
+"""
+
+
+def write_notebook(path: Path, parameters: str, *code: str) -> None:
+    cells = [
+        new_markdown_cell(f"# {path.stem}", id="title"),
+        new_code_cell(parameters, id="parameters", metadata={"tags": ["parameters"]}),
+        *(new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(code)),
+    ]
+    notebook = new_notebook(cells=cells, metadata={"kernelspec": build.METADATA["kernelspec"]})
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """Two notebooks, `one` with n and rate, `two` with n and word; the site is not rendered."""
+    for folder in ("gan", "book/results/mnist", "book/runs"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "_config.yml").write_text(CONFIG)
+    toc = {"format": "jb-book", "root": "book/one", "chapters": [{"file": "book/two"}]}
+    (tmp_path / "_toc.yml").write_text(json.dumps(toc))
+    (tmp_path / "gan/nets.py").write_text("x = 1\n")
+    (tmp_path / "book/results/mnist/run.json").write_text("{}")
+    (tmp_path / "book/runs/checkpoint.pt").write_text("large")
+    here = "from pathlib import Path; print(n, rate, Path('book/results/mnist/run.json').exists())"
+    write_notebook(tmp_path / "book/one.ipynb", "n = 3\nrate = 0.5", here)
+    write_notebook(tmp_path / "book/two.ipynb", "n = 3\nword = 'a'", "assert n < 9, 'n is large'\nn, word")
+    monkeypatch.setattr(build, "environment", lambda: ["cpu"])
+    monkeypatch.setattr(build, "render", lambda root, source: 0)
+    return tmp_path
+
+
+@contextmanager
+def no_kernel(monkeypatch):
+    """Here notebooks "run" at once, without outputs."""
+
+    def execute(path, attempt, *_, **__):
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.write(notebook, attempt)
+        return notebook
+
+    with monkeypatch.context() as patch:
+        patch.setattr(papermill, "execute_notebook", execute)
+        yield
+
+
+def tracked(root: Path) -> dict[Path, tuple[bytes, int]]:
+    files = [path for path in root.rglob("*") if path.is_file() and "_build" not in path.parts]
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def outputs(root: Path, name: str) -> str:
+    return json.dumps([c.outputs for c in nbformat.read(root / name, 4).cells if c.cell_type == "code"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "20",
+        "-1",
+        "0.5",
+        "1e-3",
+        "nan",
+        "True",
+        "False",
+        "None",
+        "true",
+        "digits",
+        "1e",
+        "1.2.3",
+        "",
+        "[1]",
+    ],
+)
+def test_values_are_typed_as_by_papermill(text):
+    expected = papermill.cli._resolve_type(text)
+    assert repr(build.typed(text)) == repr(expected)
+    assert type(build.typed(text)) is type(expected)
+
+
+def test_says_what_changed(toy, monkeypatch, capsys):
+    def reason(*arguments):
+        with no_kernel(monkeypatch):
+            assert build.main(list(arguments), root=toy) == 0
+        return capsys.readouterr().out.splitlines()[0].removeprefix("one.ipynb: ")
+
+    def edit(cell, **fields):
+        notebook = nbformat.read(toy / "book/one.ipynb", 4)
+        notebook.cells[cell].update(fields)
+        nbformat.write(notebook, toy / "book/one.ipynb")
+
+    assert reason() == "ran in 0 s (first run)"
+    assert reason() == "unchanged, kept"
+    edit(2, outputs=[nbformat.v4.new_output("stream", text="other")], execution_count=7)
+    assert reason() == "unchanged, kept"
+    edit(2, source="n + 1")
+    assert reason() == "ran in 0 s (notebook changed)"
+    edit(2, metadata={"tags": ["hide-input"]})
+    assert reason() == "ran in 0 s (notebook changed)"
+    (toy / "gan/nets.py").write_text("x = 2\n")
+    assert reason() == "ran in 0 s (gan changed)"
+    (toy / "book/results/mnist/run.json").write_text("{1}")
+    assert reason() == "ran in 0 s (results changed)"
+    (toy / "book/results/mnist").rename(toy / "book/results/other")
+    assert reason() == "ran in 0 s (results changed)"
+    assert reason("-p", "n", "4") == "ran in 0 s (parameters changed)"
+    assert reason("-p", "n", "4", "-p", "word", "b") == "unchanged, kept"  # `one` has no word
+    monkeypatch.setattr(build, "environment", lambda: ["cuda"])
+    (toy / "gan/new.py").write_text("")
+    assert reason("-p", "n", "4") == "ran in 0 s (gan, environment changed)"
+    assert reason("-p", "n", "4") == "unchanged, kept"
+
+
+def test_an_unknown_parameter_is_one_line_and_runs_nothing(toy, capsys):
+    assert build.main(["-p", "n", "4", "-p", "epoch", "4"], root=toy) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "no notebook has the parameter epoch; there are: n, rate, word\n"
+    assert not (toy / "_build").exists()
+
+
+def test_parameters_reach_the_notebooks_that_have_them_and_no_file_changes(toy):
+    before = tracked(toy)
+    assert build.main(["-p", "n", "4", "-p", "rate", "1e-3", "-p", "word", "None"], root=toy) == 0
+    assert "4 0.001 True" in outputs(toy, "_build/source/book/one.ipynb")
+    assert "(4, None)" in outputs(toy, "_build/source/book/two.ipynb")
+    rendered = (toy / "_build/source/book/one.ipynb").read_text("utf-8")
+    assert "papermill" not in rendered and str(toy) not in rendered
+    assert nbformat.reads(rendered, 4).cells[2].id == "injected-parameters"  # else random
+    assert not (toy / "_build/source/book/runs").exists()
+    assert tracked(toy) == before
+
+
+def test_a_failure_leaves_the_site_and_the_other_notebooks(toy, monkeypatch, capsys):
+    with no_kernel(monkeypatch):
+        assert build.main([], root=toy) == 0
+    site = {path: path.read_bytes() for path in (toy / "_build/source").rglob("*") if path.is_file()}
+    monkeypatch.setattr(build, "render", lambda root, source: pytest.fail("rendered after a failure"))
+    capsys.readouterr()
+    assert build.main(["-p", "n", "20"], root=toy) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith("one.ipynb: ran")
+    assert printed.err == "two.ipynb: failed: AssertionError: n is large (see _build/failed/two.ipynb)\n"
+    assert "AssertionError" in outputs(toy, "_build/failed/two.ipynb")
+    assert site == {path: path.read_bytes() for path in (toy / "_build/source").rglob("*") if path.is_file()}
+
+
+def test_refresh_writes_outputs_only_and_twice_the_same(toy):
+    path = toy / "book/two.ipynb"
+    (toy / "book/one.ipynb").unlink()
+    progress = nbformat.read(path, 4)
+    progress.cells[2].metadata.tags = ["remove-stderr"]
+    progress.cells[2].source = "import sys; print('71 %', file=sys.stderr)\n" + progress.cells[2].source
+    nbformat.write(progress, path)
+    before = nbformat.read(path, 4)
+    assert build.main(["--refresh"], root=toy) == 0
+    text = path.read_text("utf-8")
+    after = nbformat.reads(text, 4)
+    assert [(c.id, c.source, c.metadata) for c in after.cells] == [
+        (c.id, c.source, c.metadata) for c in before.cells
+    ]
+    assert "(3, 'a')" in outputs(toy, "book/two.ipynb")
+    assert "71 %" not in outputs(toy, "book/two.ipynb")
+    assert [c.execution_count for c in after.cells[1:]] == [1, 2]
+    assert after.metadata == build.METADATA
+    assert text.endswith("}\n") and str(toy) not in text
+    assert build.main(["--refresh"], root=toy) == 0
+    assert path.read_text("utf-8") == text
+    with pytest.raises(SystemExit, match="2"):
+        build.main(["--refresh", "-p", "n", "4"], root=toy)
+
+
+def test_the_site_is_rendered_anew_only_where_it_changed(toy, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(build, "environment", lambda: ["cpu"])
+    assert build.main(["-p", "rate", "0.25"], root=toy) == 0
+    one, two = (toy / f"_build/html/book/{name}.html" for name in ("one", "two"))
+    assert "3 0.25 True" in one.read_text("utf-8")
+    assert "# Parameters" not in one.read_text("utf-8")  # the cell that papermill injects
+    dates = one.stat().st_mtime_ns, two.stat().st_mtime_ns
+    (toy / "_build/source/book/stale.md").write_text("# Stale")
+    assert build.main(["-p", "rate", "0.125"], root=toy) == 0
+    assert "3 0.125 True" in one.read_text("utf-8")
+    assert (one.stat().st_mtime_ns > dates[0], two.stat().st_mtime_ns > dates[1]) == (True, False)
+    assert not (toy / "_build/source/book/stale.md").exists()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book").glob("*.ipynb")), ids=lambda path: path.name)
+def test_committed_notebooks_are_as_refresh_writes_them(path):
+    text = path.read_text("utf-8")
+    notebook = nbformat.reads(text, nbformat.NO_CONVERT)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "make refresh"
+    assert nbformat.writes(build.clean(notebook), nbformat.NO_CONVERT) + "\n" == text

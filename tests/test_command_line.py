@@ -1,0 +1,74 @@
+"""`python -m gan`, and what the notebooks share."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import gan
+from gan.__main__ import main
+from gan.notebook import MEANINGS, check_parameters, recipe_table
+
+TINY = ["-p", "epochs", "2", "-p", "batch_size", "300", "-p", "seed", "3"]
+
+
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_train_evaluate_publish(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "digits", *TINY]) == 0
+    folder = tmp_path / "runs" / "digits-seed=3-batch_size=300"
+    assert "recipe digits · seed 3 · 2 epochs" in capsys.readouterr().out
+    assert main(["evaluate", str(folder)]) == 0
+    mean = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mean"))
+    assert main(["publish", str(folder), "digits"]) == 0
+    assert "nats" in capsys.readouterr().out
+    public = gan.published("digits")
+    assert public.folder == tmp_path / "book/results/digits"
+    # float16 weights move the figure a little
+    assert public.record["metrics"]["parzen"]["mean"] == pytest.approx(float(mean.split()[1]), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "mnits"],
+        ["train", "digits", "-p", "k", "0"],
+        ["train", "digits", "-p", "epoch", "3"],
+        ["evaluate", "nowhere"],
+        ["publish", "nowhere", "x"],
+    ],
+)
+def test_bad_arguments_are_one_line_and_exit_2(tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert not out and err.startswith("gan: ") and err.count("\n") == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_module_runs():
+    command = [sys.executable, "-m", "gan", "--help"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert all(command in out for command in ("train", "evaluate", "publish"))
+
+
+def test_a_published_run_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no published run 'nothing'"):
+        gan.published("nothing")
+
+
+def test_parameters_that_a_notebook_lacks_are_refused():
+    defaults = 'recipe = "digits"\nepochs = None  # the recipe\'s own\n'
+    assert check_parameters(["", defaults, "check()"])
+    assert not check_parameters(["", defaults, "# Parameters\nepochs = 3\n", "check()"])
+    with pytest.raises(ValueError, match="no parameter epoch; it has: epochs, recipe"):
+        check_parameters(["", defaults, "# Parameters\nepoch = 3\n", "check()"])
+
+
+def test_the_books_table_explains_every_field_of_a_recipe():
+    assert MEANINGS.keys() == gan.Recipe.model_fields.keys()
+    table = recipe_table(gan.recipe("mnist"), gan.recipe("digits"))
+    assert table.loc["g_hidden", "mnist"] == "1200, 1200"
+    assert set(table.index) == gan.Recipe.model_fields.keys() - {"name"}

@@ -1,0 +1,147 @@
+"""The Parzen window against brute force with SciPy in float64, and in bounded memory."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+import gan
+from gan import parzen
+from gan.nets import Generator
+
+
+def brute_force(x, samples, sigma):
+    x, samples = np.asarray(x, np.float64), np.asarray(samples, np.float64)
+    squared = ((x[:, None] - samples[None]) ** 2).sum(-1)
+    m, d = samples.shape
+    return (
+        logsumexp(-squared / (2 * sigma**2), axis=1)
+        - math.log(m)
+        - d * math.log(sigma * math.sqrt(2 * math.pi))
+    )
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(1, 60),
+    st.integers(1, 70),
+    st.integers(1, 90),
+    st.floats(0.02, 3),
+    st.integers(0, 2**32 - 1),
+)
+def test_against_brute_force(n, m, d, sigma, seed):
+    rng = np.random.default_rng(seed)
+    x, samples = rng.random((n, d)), rng.random((m, d))
+    out = parzen.log_likelihood(x, samples, sigma)
+    assert out.shape == (n,)
+    np.testing.assert_allclose(out.numpy(), brute_force(x, samples, sigma), rtol=1e-6, atol=1e-9)
+
+
+def test_one_sample_is_one_gaussian():
+    x, mean = np.random.default_rng(0).random((20, 7)), np.full(7, 0.3)
+    expected = multivariate_normal(mean, 0.25 * np.eye(7)).logpdf(x)
+    np.testing.assert_allclose(parzen.log_likelihood(x, mean[None], 0.5).numpy(), expected, rtol=1e-10)
+
+
+def test_images_of_uint8_are_scaled_and_flattened():
+    x = np.random.default_rng(0).integers(0, 256, (5, 4, 4), dtype=np.uint8)
+    scaled = torch.tensor(x).double().flatten(1) / 255
+    assert torch.equal(parzen.log_likelihood(x, scaled, 0.2), parzen.log_likelihood(scaled, x, 0.2))
+
+
+def test_blocks_do_not_change_the_result(monkeypatch):
+    rng = np.random.default_rng(1)
+    x, samples = rng.random((57, 9)), rng.random((31, 9))
+    whole = parzen.log_likelihoods(x, samples, [0.1, 0.4])
+    monkeypatch.setattr(parzen, "BLOCK", 100)  # three rows at a time
+    torch.testing.assert_close(parzen.log_likelihoods(x, samples, [0.1, 0.4]), whole, rtol=1e-12, atol=0)
+
+
+def test_no_array_of_n_m_d_is_formed(monkeypatch):
+    largest = 0
+    empty_like = torch.addmm
+
+    def watch(*args, **kwargs):
+        nonlocal largest
+        out = empty_like(*args, **kwargs)
+        largest = max(largest, out.numel())
+        return out
+
+    monkeypatch.setattr(torch, "addmm", watch)
+    monkeypatch.setattr(parzen, "BLOCK", 50_000)
+    parzen.log_likelihood(torch.rand(3000, 5), torch.rand(2000, 5), 0.3)
+    assert 0 < largest <= 50_000
+
+
+def test_sigma_is_the_best_on_validation():
+    rng = np.random.default_rng(2)
+    samples, valid = rng.normal(0, 1, (2, 400, 2))
+    grid = [0.05, 0.2, 0.35, 0.5, 2.0]
+    expected = max(grid, key=lambda s: brute_force(valid, samples, s).mean())
+    assert parzen.select_sigma(samples, valid, grid) == expected
+    assert expected not in (0.05, 2.0)
+
+
+@pytest.mark.parametrize("grid", [[0.01, 0.02, 0.03], [2.0, 4.0, 8.0]])
+def test_a_best_sigma_at_the_edge_of_the_grid_warns(grid):
+    samples, valid = np.random.default_rng(2).normal(0, 1, (2, 200, 2))
+    with pytest.warns(UserWarning, match="edge of the grid"):
+        parzen.select_sigma(samples, valid, grid)
+
+
+def test_evaluate_is_table_1s_protocol():
+    torch.manual_seed(0)
+    generator = Generator(3, (16, 16), (1, 3, 3), init=0.5)
+    rng = np.random.default_rng(0)
+    valid, test = rng.random((50, 1, 3, 3)), rng.random((80, 1, 3, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimate = parzen.evaluate(generator, valid, test, n_samples=200, n_valid=30, z_seed=4)
+    samples = generator.sample(200, seed=4).flatten(1).numpy()
+    curve = [brute_force(valid[:30].reshape(30, -1), samples, s).mean() for s in np.logspace(-1, 0, 10)]
+    np.testing.assert_allclose(estimate.curve, curve, rtol=1e-6)
+    assert estimate.sigma == pytest.approx(np.logspace(-1, 0, 10)[np.argmax(curve)])
+    scores = brute_force(test.reshape(80, -1), samples, estimate.sigma)
+    assert estimate.mean == pytest.approx(scores.mean(), rel=1e-6)
+    assert estimate.standard_error == pytest.approx(scores.std() / math.sqrt(80), rel=1e-6)
+    assert (estimate.n_samples, estimate.n_valid, estimate.n_test, estimate.z_seed) == (
+        200,
+        30,
+        80,
+        4,
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "samples", "sigma", "message"),
+    [
+        (np.zeros((2, 3)), np.zeros((2, 3)), 0.0, "sigma = 0.0"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), -1.0, "sigma = -1.0"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), float("nan"), "sigma = nan"),
+        (np.zeros((2, 3)), np.zeros((2, 4)), 1.0, "x has 3 values per point and samples 4"),
+        (np.full((2, 3), np.nan), np.zeros((2, 3)), 1.0, "x has 6 values that are NaN"),
+        (np.zeros((2, 3)), np.full((1, 3), np.inf), 1.0, "samples has 3 values"),
+        (np.zeros((0, 3)), np.zeros((2, 3)), 1.0, "x has no points"),
+    ],
+)
+def test_bad_input_is_one_clear_line(x, samples, sigma, message):
+    with pytest.raises(ValueError, match=message) as error:
+        parzen.log_likelihood(x, samples, sigma)
+    assert "\n" not in str(error.value)
+
+
+def test_real_digits_are_likelier_than_noise():
+    digits = gan.data.load("digits")
+    train, valid = digits.split(300)
+    noise = np.random.default_rng(0).random((1200, 64))
+    sigma = parzen.select_sigma(train, valid)
+    assert (
+        parzen.log_likelihood(valid, train, sigma).mean()
+        > parzen.log_likelihood(valid, noise, sigma).mean() + 50
+    )

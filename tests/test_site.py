@@ -1,0 +1,229 @@
+"""The site as a reader gets it: built strictly, then read as files and in a browser."""
+
+import functools
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import quote, unquote, urldefrag, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.wait import WebDriverWait
+
+ROOT = Path(__file__).resolve().parents[1]
+QUIET = (
+    "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-quic --disable-dev-shm-usage"
+)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("site")
+    program = Path(sysconfig.get_path("scripts"), "jupyter-book")
+    command = [program, "build", ROOT, "--path-output", output, "-W", "-n", "--keep-going"]
+    build = subprocess.run(command, cwd=output, capture_output=True, text=True)
+    assert build.returncode == 0, build.stdout + build.stderr
+    return output / "_build/html"
+
+
+@pytest.fixture(scope="session")
+def pages(site: Path) -> dict[str, BeautifulSoup]:
+    """Every page by its path in the site; `index.html` in the root only leads to the cover."""
+    files = [site / "search.html", *sorted(site.glob("book/**/*.html"))]
+    return {
+        file.relative_to(site).as_posix(): BeautifulSoup(file.read_text("utf-8"), "html.parser")
+        for file in files
+    }
+
+
+def local_target(page: str, link: str) -> str | None:
+    """The path in the site, with the fragment, that a link leads to; None if it leads elsewhere."""
+    if urlsplit(link).scheme or link.startswith("//"):
+        return None
+    address, fragment = urldefrag(link)
+    path = os.path.normpath(Path(page).parent / unquote(urlsplit(address).path)) if address else page
+    return f"{path}#{unquote(fragment)}"
+
+
+def test_internal_links_and_images_resolve(site: Path, pages: dict[str, BeautifulSoup]) -> None:
+    front = BeautifulSoup((site / "index.html").read_text("utf-8"), "html.parser")
+    refresh = front.find("meta", {"http-equiv": re.compile("refresh", re.I)})
+    links = [("index.html", refresh["content"].partition("url=")[2])]
+    for page, soup in pages.items():
+        links += [(page, tag["href"]) for tag in soup.select("[href]")]
+        links += [(page, tag["src"]) for tag in soup.select("[src]")]
+    broken = []
+    for page, link in links:
+        if target := local_target(page, link):
+            path, _, fragment = target.partition("#")
+            anchored = not fragment or path not in pages or pages[path].find(id=fragment)
+            if not (site / path).is_file() or not anchored:
+                broken.append((page, link))
+    assert not broken
+
+
+def test_nothing_is_loaded_from_another_host(site: Path, pages: dict[str, BeautifulSoup]) -> None:
+    remote = re.compile(r"\s*(https?:)?//")
+    loading = ("script[src]", "img[src]", "iframe[src]", "source[src]", "video[src]", "embed[src]")
+    found = [
+        (page, tag)
+        for page, soup in pages.items()
+        for tag in soup.select(", ".join((*loading, "link[href]", "object[data]")))
+        if remote.match(tag.get("src") or tag.get("href") or tag.get("data") or "")
+    ]
+    assert not found
+    elsewhere = re.compile(r"""(url\(|@import)\s*["']?\s*(https?:)?//""")
+    assert not [css for css in site.rglob("*.css") if elsewhere.search(css.read_text("utf-8"))]
+
+
+def test_language_and_alternative_texts(pages: dict[str, BeautifulSoup]) -> None:
+    assert {page: soup.html["lang"] for page, soup in pages.items()} == dict.fromkeys(pages, "zh-CN")
+    images = [(page, image) for page, soup in pages.items() for image in soup.select("img")]
+    assert len(images) >= 1
+    # Where a notebook gives none (cell metadata mystnb.image.alt), myst-nb puts the file's name.
+    named = re.compile(r"(^|/)_images/|\.(png|svg)$")
+    assert not [i for i in images if not i[1].get("alt", "").strip() or named.search(i[1]["alt"])]
+
+
+def prose(soup: BeautifulSoup) -> str:
+    """The visible text of a page without code and formulas."""
+    body = BeautifulSoup(str(soup.select_one("main")), "html.parser")
+    for tag in body.select("pre, code, script, style, .math"):
+        tag.decompose()
+    return body.get_text()
+
+
+def test_prose_is_set_as_meant(pages: dict[str, BeautifulSoup]) -> None:
+    for page, soup in pages.items():
+        assert "**" not in prose(soup), page
+        gaps = [p for p in soup.select("main p") if re.search(r"[。，；：？！”）]\n", p.get_text())]
+        assert not gaps, page
+
+
+def test_only_labelled_figures_are_numbered(pages: dict[str, BeautifulSoup]) -> None:
+    for page, soup in pages.items():
+        for figure in soup.select("figure:has(.caption-number)"):
+            assert not re.fullmatch(r"id\d+", figure["id"]), f"{page}: {figure.get_text()}"
+
+
+# In the browser
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    handler = functools.partial(QuietHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromedriver = shutil.which("chromedriver")
+    if not (chromium and chromedriver):
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium and chromedriver are needed, and not found")
+        pytest.skip("Chromium or chromedriver not found")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*QUIET.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(executable_path=chromedriver))
+    driver.get("about:blank")  # not the page for new tabs, which is busy for a while
+    yield driver
+    driver.quit()
+
+
+def open_page(browser: webdriver.Chrome, url: str) -> SimpleNamespace:
+    """Open a page, wait for its formulas; what it requested and what it had to complain about."""
+    browser.get_log("performance"), browser.get_log("browser")
+    browser.get(url)
+    formulas = "(window.MathJax?.startup?.promise ?? Promise.resolve())"
+    browser.execute_async_script(f"{formulas}.then(arguments[0])")
+    events = [json.loads(e["message"])["message"] for e in browser.get_log("performance")]
+    sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    requests = [event["request"]["url"] for event in sent]
+    complaints = [e["message"] for e in browser.get_log("browser") if e["level"] != "INFO"]
+    return SimpleNamespace(requests=requests, complaints=complaints)
+
+
+def test_pages_load_without_errors_or_other_hosts(
+    browser: webdriver.Chrome, address: str, pages: dict[str, BeautifulSoup]
+) -> None:
+    for page in pages:
+        seen = open_page(browser, address + page)
+        assert seen.requests
+        assert not [url for url in seen.requests if not url.startswith((address, "data:"))], page
+        assert not seen.complaints, page
+        assert not browser.find_elements("css selector", ".math:not(:has(mjx-container))"), page
+        assert not browser.find_elements("css selector", "mjx-merror"), page
+    assert any(soup.select(".math") for soup in pages.values())
+
+
+def search(browser: webdriver.Chrome, address: str, query: str) -> set[str]:
+    """The pages that the site's search finds."""
+    browser.get(f"{address}search.html?q={quote(query)}")
+    summary = "return document.querySelector('.search-summary')?.innerText"
+    WebDriverWait(browser, 10).until(lambda b: b.execute_script(summary))
+    hits = browser.find_elements("css selector", "#search-results li a")
+    return {urlsplit(hit.get_attribute("href")).path.lstrip("/") for hit in hits}
+
+
+def test_search_finds_chinese_and_latin_words(
+    browser: webdriver.Chrome, address: str, pages: dict[str, BeautifulSoup]
+) -> None:
+    texts = {page: prose(soup).lower() for page, soup in pages.items() if page != "search.html"}
+    chinese = ["判别器", "别器", "生成对抗网络", "极小极大博弈", "随机梯度"]
+    searched = 0
+    for word in [*chinese, "maxout", "Parzen", "MNIST", "Generative"]:
+        if expected := {page for page, text in texts.items() if word.lower() in text}:
+            assert search(browser, address, word) >= expected, word
+            searched += 1
+    assert searched >= 4
+    assert not search(browser, address, "量子色动力学")
+
+
+def test_no_page_scrolls_sideways_on_a_phone(
+    browser: webdriver.Chrome, address: str, pages: dict[str, BeautifulSoup]
+) -> None:
+    phone = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        for page in pages:
+            open_page(browser, address + page)
+            width = browser.execute_script("return document.documentElement.scrollWidth")
+            assert width <= phone["width"], page
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_theme_switch_turns_the_ground_black(browser: webdriver.Chrome, address: str) -> None:
+    open_page(browser, f"{address}book/index.html")
+    theme = "return document.documentElement.dataset.theme"
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    seen = set()
+    for _ in range(3):  # auto, light, dark
+        browser.execute_script("document.querySelector('.theme-switch-button').click()")
+        seen.add((browser.execute_script(theme), browser.execute_script(ground)))
+    assert seen == {("light", "rgb(255, 255, 255)"), ("dark", "rgb(0, 0, 0)")}
