@@ -23,7 +23,7 @@ def train(arguments: argparse.Namespace) -> None:
         data_dir=arguments.data_dir,
     )
     print(run.history.tail(1).to_string(index=False))
-    print(f"{run.folder}: {run.provenance}")
+    print(f"{run.folder}: {run.provenance()}")
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -40,7 +40,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 def publish(arguments: argparse.Namespace) -> None:
     run = gan.runs.publish(gan.Run.load(arguments.folder), arguments.name, data_dir=arguments.data_dir)
     figure = run.record["metrics"]["parzen"]
-    print(f"{run.folder}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats; {run.provenance}")
+    print(f"{run.folder}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats; {run.provenance()}")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ image grids are `PIL.Image`s, enlarged by whole pixels and never interpolated.
 from __future__ import annotations
 
 import math
+import os
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -54,6 +55,9 @@ def style() -> AbstractContextManager:
             "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
             "svg.hashsalt": "gan",
         }
+        | {  # black itself, which a dark page turns white; seaborn's is a dark grey
+            f"{part}color": "black" for part in ("text.", "axes.label", "axes.edge", "xtick.", "ytick.")
+        }
     )
 
 
@@ -74,15 +78,16 @@ def learning_curves(history: pd.DataFrame) -> Figure:
         left.axhline(-math.log(4), **LINES["exact"])
         _label(left, epochs.iloc[-1], -math.log(4), r"$-\log 4$", COLOURS["exact"])
         left.set(xlabel="epoch", ylabel=r"$V(G, D)$, nats")
-        for column, line, text in (
-            ("d_real", "data", "$D(x)$"),
-            ("d_fake", "generator", "$D(G(z))$"),
-        ):
-            right.plot(epochs, history[column], **LINES[line])
-            _label(right, epochs.iloc[-1], history[column].iloc[-1], text, COLOURS[line])
+        right.plot(epochs, history["d_real"], **LINES["data"])
+        right.plot(epochs, history["d_fake"], **LINES["generator"])
         right.axhline(0.5, **LINES["exact"])
         _label(right, epochs.iloc[-1], 0.5, "1/2", COLOURS["exact"])
+        real, fake = history[["d_real", "d_fake"]].iloc[-1]  # their names keep clear of that one
+        _label(right, epochs.iloc[-1], max(real, 0.6), "$D(x)$", COLOURS["data"])
+        _label(right, epochs.iloc[-1], min(fake, 0.4), "$D(G(z))$", COLOURS["generator"])
         right.set(xlabel="epoch", ylabel="mean of $D$", ylim=(0, 1))
+        for axes in (left, right):
+            axes.margins(x=0)
     return figure
 
 
@@ -111,6 +116,12 @@ def picture(array: NDArray[np.uint8], width: int = 720) -> Image.Image:
     factor = max(1, width // array.shape[1])
     image = Image.fromarray(array)
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def from_file(path: str | os.PathLike[str]) -> Image.Image:
+    """A picture that was saved pixel for pixel, such as a published run's samples.png."""
+    with Image.open(path) as image:
+        return picture(np.asarray(image))
 
 
 def samples(images: NDArray, columns: int) -> Image.Image:

@@ -41,11 +41,16 @@ MEANINGS = {
     "momentum": "起初的动量",
     "momentum_final": "最终的动量",
     "momentum_epochs": "动量到达终值的轮次",
-    "beta2": "Adam 的 β₂（仅 Adam）",
+    "beta2": "Adam 的 β₂",
     "precision": "运算精度",
-    "ema": "G 的权重滑动平均的衰减率（0 为不用）",
+    "ema": "G 的权重滑动平均的衰减率，0 为不用",
 }
 """What each field of a recipe is, for the book's tables."""
+
+PROVENANCE = (
+    "配方 {name} · 种子 {seed} · {epochs} 轮 · {date} · {device} · Python {python} · torch {torch} · "
+    "用时 {minutes} 分 {seconds} 秒 · 提交 {commit}"
+)
 
 TABLE_1 = {
     "深度信念网络（DBN）": "138 ± 2",
@@ -56,38 +61,42 @@ TABLE_1 = {
 """The paper's own figures for MNIST, nats. Source: Table 1."""
 
 
-def check_parameters(cells: Sequence[str]) -> bool:
-    """Whether a notebook runs with its default parameters; ``cells`` is IPython's ``In``.
+def check_parameters(cells: Sequence[str]) -> None:
+    """Refuse a parameter that a notebook lacks; ``cells`` is IPython's ``In``.
 
     papermill puts the parameters that it is given into a cell of their own, right after the cell
     tagged ``parameters``, and only warns of a name that this cell lacks; here it is a ValueError.
     """
     for defaults, injected in pairwise(cells):
-        if injected.startswith("# Parameters\n"):
-            known = _assigned(defaults)
-            if unknown := _assigned(injected) - known:
-                raise ValueError(
-                    f"this notebook has no parameter {', '.join(sorted(unknown))}; "
-                    f"it has: {', '.join(sorted(known))}"
-                )
-            return False
-    return True
+        if not injected.startswith("# Parameters\n"):
+            continue
+        known = _assigned(defaults)
+        if unknown := _assigned(injected) - known:
+            raise ValueError(
+                f"this notebook has no parameter {', '.join(sorted(unknown))}; "
+                f"it has: {', '.join(sorted(known))}"
+            )
 
 
 def provenance(run: Run) -> HTML:
     """The line under a figure or a number that says how it was made."""
-    return HTML(f'<p class="provenance">{escape(run.provenance)}</p>')
+    return HTML(f'<p class="provenance">{escape(run.provenance(PROVENANCE))}</p>')
+
+
+def table(frame: pd.DataFrame) -> HTML:
+    """A table for the page, without the row numbers."""
+    return HTML(frame.to_html(index=False))
 
 
 def recipe_table(*recipes: Recipe) -> pd.DataFrame:
     """A row per field, a column per recipe."""
     columns = {recipe.name: recipe.model_dump() for recipe in recipes}
     rows = [
-        {"字段": field, "含义": meaning} | {name: _text(values[field]) for name, values in columns.items()}
+        {"设置": f"{meaning}（{field}）"} | {name: _text(values[field]) for name, values in columns.items()}
         for field, meaning in MEANINGS.items()
         if field != "name"
     ]
-    return pd.DataFrame(rows).set_index("字段")
+    return pd.DataFrame(rows)
 
 
 def table1(run: Run) -> pd.DataFrame:
@@ -95,7 +104,7 @@ def table1(run: Run) -> pd.DataFrame:
     figure = run.record["metrics"]["parzen"]
     ours = f"{figure['mean']:.1f} ± {figure['standard_error']:.1f}"
     rows = TABLE_1 | {f"对抗网络（本书，{len(run.history)} 轮）": ours}
-    return pd.DataFrame({"模型": rows.keys(), "测试集对数似然（纳特）": rows.values()}).set_index("模型")
+    return pd.DataFrame({"模型": rows.keys(), "测试集对数似然（纳特）": rows.values()})
 
 
 def _text(value: object) -> str:

@@ -32,6 +32,10 @@ from .recipes import recipe as preset_of
 
 RECORD, HISTORY, CHECKPOINT = "run.json", "history.csv", "checkpoint.pt"
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
+PROVENANCE = (
+    "recipe {name} · seed {seed} · {epochs} epochs · {date} · {device} · Python {python} · torch {torch} · "
+    "{minutes} min {seconds} s · commit {commit}"
+)
 LARGEST = 6_000_000  # bytes of a published network, more is not kept
 
 
@@ -96,23 +100,20 @@ class Run:
         network.load_state_dict(weights)
         return network.eval()
 
-    @property
-    def provenance(self) -> str:
-        """One line: recipe, seed, epochs, date, device, versions, wall time, commit."""
-        record, versions = self.record, self.record["versions"]
-        minutes, seconds = divmod(round(record["seconds"]), 60)
-        return " · ".join(
-            [
-                f"recipe {self.recipe.name}",
-                f"seed {self.recipe.seed}",
-                f"{len(self.history)} epochs",
-                record["started"][:10],
-                record["device"],
-                f"Python {versions['python']}",
-                f"torch {versions['torch']}",
-                f"{minutes} min {seconds} s",
-                f"commit {(record['commit'] or 'unknown')[:12]}",
-            ]
+    def provenance(self, template: str = PROVENANCE) -> str:
+        """One line that says where the run comes from; ``template`` may say it in other words."""
+        minutes, seconds = divmod(round(self.record["seconds"]), 60)
+        return template.format(
+            name=self.recipe.name,
+            seed=self.recipe.seed,
+            epochs=len(self.history),
+            date=self.record["started"][:10],
+            device=self.record["device"],
+            python=self.record["versions"]["python"],
+            torch=self.record["versions"]["torch"],
+            minutes=minutes,
+            seconds=seconds,
+            commit=(self.record["commit"] or "unknown")[:12],
         )
 
 

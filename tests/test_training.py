@@ -260,7 +260,7 @@ def test_run_json_says_where_the_run_comes_from(tmp_path):
     assert runs.parse(record["recipe"]) == run.recipe
     assert record["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert record["seconds"] == pytest.approx(run.history["seconds"].sum(), abs=0.1)
-    assert "recipe digits · seed 0 · 4 epochs" in run.provenance
+    assert "recipe digits · seed 0 · 4 epochs" in run.provenance()
 
 
 def test_the_default_folder_names_what_differs_from_the_preset():
