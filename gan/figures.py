@@ -42,6 +42,10 @@ LINES: dict[str, dict[str, Any]] = {
 }
 
 
+SVG = {"svg.hashsalt": "gan"}
+"""What makes equal figures equal files; matplotlib reads it when it saves."""
+
+
 def style() -> AbstractContextManager:
     """The look of every line figure, as a context."""
     return matplotlib.rc_context(
@@ -53,7 +57,6 @@ def style() -> AbstractContextManager:
             "figure.facecolor": "none",
             "axes.facecolor": "none",
             "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
-            "svg.hashsalt": "gan",
         }
         | {  # black itself, which a dark page turns white; seaborn's is a dark grey
             f"{part}color": "black" for part in ("text.", "axes.label", "axes.edge", "xtick.", "ytick.")
@@ -65,6 +68,7 @@ def use_svg() -> None:
     """Show a notebook's line figures as SVG, without a date, so that equal figures are equal files."""
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+    matplotlib.rcParams.update(SVG)
     set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
 
 

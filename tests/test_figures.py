@@ -1,0 +1,87 @@
+"""The figures: the data that they were given, the colours that mean something, the same file twice."""
+
+import io
+import math
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from gan import figures
+from gan.parzen import Estimate
+
+HISTORY = pd.DataFrame(
+    {"epoch": [1, 2, 3], "value": [-1.4, -1.0, -1.2], "d_real": [0.5, 0.8, 0.7], "d_fake": [0.5, 0.2, 0.3]}
+)
+ESTIMATE = Estimate(
+    mean=1.0,
+    standard_error=0.1,
+    sigma=0.2,
+    n_samples=10,
+    n_test=5,
+    n_valid=5,
+    z_seed=0,
+    sigmas=(0.1, 0.2, 0.4),
+    curve=(-3.0, 2.0, 1.0),
+)
+
+
+def svg(figure):
+    out = io.StringIO()
+    with matplotlib.rc_context(figures.SVG):
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()
+
+
+def lines(axes):
+    return {line.get_color(): line for line in axes.get_lines()}
+
+
+def test_learning_curves_show_the_history_beside_the_exact_values():
+    left, right = figures.learning_curves(HISTORY).axes
+    colours = figures.COLOURS
+    assert lines(left)[colours["other"]].get_ydata().tolist() == [-1.4, -1.0, -1.2]
+    assert set(lines(left)[colours["exact"]].get_ydata()) == {-math.log(4)}
+    assert lines(right)[colours["data"]].get_ydata().tolist() == [0.5, 0.8, 0.7]
+    assert lines(right)[colours["data"]].get_linestyle() == ":"
+    assert lines(right)[colours["generator"]].get_ydata().tolist() == [0.5, 0.2, 0.3]
+    assert set(lines(right)[colours["exact"]].get_ydata()) == {0.5}
+
+
+def test_the_parzen_curve_marks_the_chosen_sigma():
+    (axes,) = figures.parzen_curve(ESTIMATE).axes
+    drawn = lines(axes)
+    assert drawn[figures.COLOURS["generator"]].get_xydata().tolist() == [[0.1, -3], [0.2, 2], [0.4, 1]]
+    assert set(drawn[figures.COLOURS["exact"]].get_xdata()) == {0.2}
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda: figures.learning_curves(HISTORY), lambda: figures.parzen_curve(ESTIMATE)]
+)
+def test_equal_figures_are_equal_files_that_a_dark_page_can_turn(draw):
+    once = svg(draw())
+    assert once == svg(draw())
+    assert "stroke: #000000" in once and "#262626" not in once  # pure black turns white, a dark grey does not
+
+
+def test_colours_are_okabe_and_itos():
+    assert (figures.COLOURS["generator"], figures.COLOURS["discriminator"]) == ("#009E73", "#0072B2")
+    assert (figures.COLOURS["optimum"], figures.COLOURS["exact"]) == ("#56B4E9", "#D55E00")
+
+
+def test_pictures_are_enlarged_by_whole_pixels(tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (7, 11, 2), dtype=np.uint8)
+    image = figures.picture(array, width=40)
+    assert image.size == (33, 21)
+    assert np.array_equal(np.asarray(image), array.repeat(3, axis=0).repeat(3, axis=1))
+    Image.fromarray(array).save(tmp_path / "picture.png")
+    assert np.array_equal(np.asarray(figures.from_file(tmp_path / "picture.png"))[::65, ::65], array)
+
+
+def test_grids_hold_the_images_in_order():
+    images = np.linspace(0, 1, 6)[:, None, None, None] * np.ones((6, 1, 4, 4))
+    grid = np.asarray(figures.samples(images, columns=3))
+    factor = grid.shape[1] // 14
+    assert grid[:: 5 * factor, :: 5 * factor, 0].tolist() == [[0, 51, 102], [153, 204, 255]]
