@@ -185,6 +185,16 @@ def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> d
     }
 
 
+def resumed_record(before: dict[str, Any], now: dict[str, Any], epoch: int) -> dict[str, Any]:
+    """run.json of a run that goes on after ``epoch``; says so where machine or code are not the same."""
+    last = before.get("resumed", [before])[-1]
+    record = before | {"recipe": now["recipe"]}
+    if any(now[key] != last[key] for key in ("device", "versions", "commit")):
+        here = {key: now[key] for key in ("started", "device", "versions", "commit")}
+        record["resumed"] = [*before.get("resumed", []), {"after_epoch": epoch, **here}]
+    return record
+
+
 def save(folder: Path, record: dict[str, Any], checkpoint: dict[str, Any]) -> None:
     """Write all three files, each whole or not at all; the checkpoint, which rules, first."""
     history = pd.DataFrame(checkpoint["history"])

@@ -217,6 +217,6 @@ def _begin(
     torch.set_rng_state(state["rng"].cpu())
     if device.type == "cuda" and state["rng_cuda"] is not None:
         torch.cuda.set_rng_state(state["rng_cuda"].cpu(), device)
-    record = before | {"recipe": record["recipe"]}
+    record = runs.resumed_record(before, record, epoch=len(state["history"]))
     runs.write_record(folder, record)
     return state["history"], record

@@ -263,6 +263,17 @@ def test_run_json_says_where_the_run_comes_from(tmp_path):
     assert "recipe digits · seed 0 · 4 epochs" in run.provenance()
 
 
+def test_run_json_says_where_a_run_went_on_elsewhere(tmp_path, monkeypatch):
+    train(tiny(epochs=1), tmp_path / "run")
+    assert "resumed" not in train(tiny(epochs=2), tmp_path / "run").record
+    monkeypatch.setattr(runs, "describe", lambda device: "another machine")
+    train(tiny(epochs=3), tmp_path / "run")
+    record = train(tiny(epochs=4), tmp_path / "run").record
+    assert record["device"] != "another machine"
+    (resumed,) = record["resumed"]
+    assert (resumed["after_epoch"], resumed["device"]) == (2, "another machine")
+
+
 def test_the_default_folder_names_what_differs_from_the_preset():
     assert str(runs.default_folder(gan.recipe("mnist", epochs=3))) == "runs/mnist"
     recipe = gan.recipe("mnist", seed=2, g_hidden=(8, 8))
