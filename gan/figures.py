@@ -42,7 +42,7 @@ LINES: dict[str, dict[str, Any]] = {
 }
 
 
-SVG = {"svg.hashsalt": "gan"}
+SVG: dict[Any, Any] = {"svg.hashsalt": "gan"}
 """What makes equal figures equal files; matplotlib reads it when it saves."""
 
 
