@@ -93,9 +93,10 @@ class Run:
         elif path.exists():
             weights = {name: w.float() for name, w in load_file(path).items()}
         else:
+            reason = "too large to publish" if "metrics" in self.record else "no epoch is finished"
             raise FileNotFoundError(
-                f"{self.folder} keeps no weights of the {which} (too large to publish): "
-                f"train the recipe again with `python -m gan train {self.recipe.name}`"
+                f"{self.folder} has no weights of the {which} ({reason}): "
+                f"they come from `python -m gan train {self.recipe.name}`"
             )
         network.load_state_dict(weights)
         return network.eval()
@@ -237,7 +238,8 @@ def publish(
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
         part = Path(scratch) / name
         part.mkdir()
-        networks = {"generator": run.generator, "discriminator": run.discriminator}
+        rounded = Run.load(run.folder)  # not the caller's networks
+        networks = {"generator": rounded.generator, "discriminator": rounded.discriminator}
         for which, network in networks.items():
             network.half().float()
             path = part / f"{which}.safetensors"
@@ -245,13 +247,13 @@ def publish(
             if path.stat().st_size > LARGEST:
                 path.unlink()
         estimate = asdict(
-            parzen.evaluate(run.generator, data.scale(valid), data.scale(dataset.x_test), z_seed=z_seed)
+            parzen.evaluate(rounded.generator, data.scale(valid), data.scale(dataset.x_test), z_seed=z_seed)
         )
         record = run.record | {"metrics": {"parzen": estimate | {"split": "test"}}}
         record["seeds"] = record["seeds"] | {"samples": z_seed}
         write_record(part, record)
         run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
-        images = run.generator.sample(50, seed=z_seed).numpy()
+        images = rounded.generator.sample(50, seed=z_seed).numpy()
         picture = data.figure2(images, data.scale(train), rows=5)
         Image.fromarray(picture).save(part / "samples.png", optimize=True)
         if (root / name).exists():

@@ -287,7 +287,9 @@ def finished(tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore:the best sigma")
 def test_a_published_run_is_what_was_measured(finished, tmp_path):
+    before = {key: w.clone() for key, w in weights(finished).items()}
     public = runs.publish(finished, "digits", root=tmp_path / "results")
+    assert all(torch.equal(w, before[key]) for key, w in weights(finished).items())
     folder = tmp_path / "results" / "digits"
     names = ["discriminator.safetensors", "generator.safetensors", "history.csv", "run.json", "samples.png"]
     assert sorted(os.listdir(folder)) == names and os.listdir(tmp_path / "results") == ["digits"]
@@ -320,7 +322,9 @@ def test_a_failed_publication_leaves_the_old_one(finished, tmp_path, monkeypatch
 def test_weights_that_are_too_large_are_not_kept_and_it_says_so(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "LARGEST", 1000)
     public = runs.publish(finished, "digits", root=tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"keeps no weights of the generator .*train digits"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no weights of the generator \(too large to publish\).*train digits"
+    ):
         _ = public.generator
     assert len(public.history) == 4
 
