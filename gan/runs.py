@@ -119,13 +119,9 @@ class Run:
 
 
 def default_folder(recipe: Recipe) -> Path:
-    """runs/<name>, with the fields that differ from the recipe of that name, but for ``epochs``."""
+    """runs/<name>, with the fields that differ from the recipe of that name: no two recipes share it."""
     preset = preset_of(recipe.name).model_dump()
-    changed = [
-        f"{field}={value}"
-        for field, value in recipe.model_dump().items()
-        if value != preset[field] and field != "epochs"
-    ]
+    changed = [f"{field}={value}" for field, value in recipe.model_dump().items() if value != preset[field]]
     return Path("runs") / re.sub(r"[^\w.=-]+", "_", "-".join([recipe.name, *changed]))
 
 

@@ -17,7 +17,7 @@ TINY = ["-p", "epochs", "2", "-p", "batch_size", "300", "-p", "seed", "3"]
 def test_train_evaluate_publish(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["train", "digits", *TINY]) == 0
-    folder = tmp_path / "runs" / "digits-seed=3-batch_size=300"
+    folder = tmp_path / "runs" / "digits-epochs=2-seed=3-batch_size=300"
     assert "recipe digits · seed 3 · 2 epochs" in capsys.readouterr().out
     assert main(["evaluate", str(folder)]) == 0
     mean = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mean"))

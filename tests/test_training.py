@@ -275,9 +275,9 @@ def test_run_json_says_where_a_run_went_on_elsewhere(tmp_path, monkeypatch):
 
 
 def test_the_default_folder_names_what_differs_from_the_preset():
-    assert str(runs.default_folder(gan.recipe("mnist", epochs=3))) == "runs/mnist"
-    recipe = gan.recipe("mnist", seed=2, g_hidden=(8, 8))
-    assert str(runs.default_folder(recipe)) == "runs/mnist-g_hidden=_8_8_-seed=2"
+    assert str(runs.default_folder(gan.recipe("mnist"))) == "runs/mnist"
+    recipe = gan.recipe("mnist", seed=2, epochs=3, g_hidden=(8, 8))
+    assert str(runs.default_folder(recipe)) == "runs/mnist-g_hidden=_8_8_-epochs=3-seed=2"
 
 
 @pytest.fixture(scope="module")
