@@ -136,16 +136,18 @@ def published(name: str) -> Run:
     )
 
 
-def check(folder: Path, recipe: Recipe) -> bool:
+def check(folder: Path, recipe: Recipe, overwrite: bool = False) -> bool:
     """Whether ``folder`` holds a run of ``recipe``, or of its beginning; False where it is free.
 
-    ValueError where it holds anything else, or a run with more epochs.
+    ValueError where it holds anything else; with ``overwrite`` any run will do, and counts as free.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; a run needs a folder of its own")
     if not (folder / RECORD).exists():
         if folder.is_dir() and any(f.name != ".lock" for f in folder.iterdir()):
             raise ValueError(f"{folder} holds files that are no run's: choose a new folder")
+        return False
+    if overwrite:
         return False
     there = parse(_read_record(folder)["recipe"]).model_dump()
     asked = recipe.model_dump()

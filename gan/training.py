@@ -46,8 +46,7 @@ def train(
     """
     folder = Path(out)
     where = pick_device(device)
-    held = runs.check(folder, recipe) if not overwrite else False
-    if held and (run := Run.load(folder)).finished and run.recipe == recipe:
+    if runs.check(folder, recipe, overwrite) and (run := Run.load(folder)).finished and run.recipe == recipe:
         return run
     dataset = data.load(recipe.dataset, data_dir)
     images, _ = dataset.split(recipe.valid)

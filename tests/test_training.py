@@ -195,8 +195,9 @@ def test_a_folder_with_another_recipe_is_refused_and_kept(tmp_path, fields, word
 def test_folders_that_are_no_runs_are_refused_and_kept(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ValueError, match="files that are no run's"):
-        train(tiny(), tmp_path / "mine")
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match="files that are no run's"):
+            train(tiny(), tmp_path / "mine", overwrite=overwrite)
     with pytest.raises(ValueError, match="is a file"):
         train(tiny(), tmp_path / "mine" / "thesis.txt")
     with pytest.raises(FileNotFoundError, match=r"is no run: it has no run\.json"):
@@ -211,6 +212,7 @@ def test_a_damaged_run_is_named(tmp_path, name):
     with pytest.raises(ValueError, match=f"{name} is damaged") as error:
         runs.Run.load(tmp_path / "run")
     assert "\n" not in str(error.value)
+    assert train(tiny(epochs=1), tmp_path / "run", overwrite=True).finished
 
 
 def test_a_folder_in_use_is_refused(tmp_path):
