@@ -114,7 +114,7 @@ class Run:
             torch=self.record["versions"]["torch"],
             minutes=minutes,
             seconds=seconds,
-            commit=(self.record["commit"] or "unknown")[:12],
+            commit=re.sub(r"(?<=^\w{12})\w+", "", self.record["commit"] or "unknown"),
         )
 
 

@@ -263,6 +263,12 @@ def test_run_json_says_where_the_run_comes_from(tmp_path):
     assert record["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert record["seconds"] == pytest.approx(run.history["seconds"].sum(), abs=0.1)
     assert "recipe digits · seed 0 · 4 epochs" in run.provenance()
+    for commit, shown in (
+        ("0123456789abcdef", "0123456789ab"),
+        ("0123456789abcdef-dirty", "0123456789ab-dirty"),
+    ):
+        run.record["commit"] = commit
+        assert run.provenance().endswith(f"commit {shown}")
 
 
 def test_run_json_says_where_a_run_went_on_elsewhere(tmp_path, monkeypatch):
