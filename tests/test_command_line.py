@@ -72,3 +72,9 @@ def test_the_books_table_explains_every_field_of_a_recipe():
     table = recipe_table(gan.recipe("mnist"), gan.recipe("digits")).set_index("设置")
     assert table.loc["G 的隐藏层宽度（g_hidden）", "mnist"] == "1200, 1200"
     assert len(table) == len(gan.Recipe.model_fields) - 1  # all but the name
+
+
+def test_the_library_alone_needs_none_of_the_books_tools():
+    code = "import sys, gan.__main__; print({'IPython', 'papermill', 'matplotlib'} & {*sys.modules})"
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "set()\n"
