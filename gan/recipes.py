@@ -102,9 +102,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "g_init": 0.2,
         "d_hidden": (128, 128),
         "d_init": 0.05,
-        "epochs": 50,
+        "epochs": 40,
         "batch_size": 50,
-        "momentum_epochs": 50,
+        "momentum_epochs": 40,
     },
 }
 
