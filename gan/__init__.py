@@ -10,7 +10,7 @@ training, figures (§5).
 
 from importlib.metadata import PackageNotFoundError, version
 
-from . import algorithm1, data, nets, objective, parzen, recipes, runs, training
+from . import algorithm1, data, nets, objective, parzen, recipes, runs, theory, training
 from .recipes import Recipe, recipe
 from .runs import Run, published
 from .training import train
@@ -32,6 +32,7 @@ __all__ = [
     "recipe",
     "recipes",
     "runs",
+    "theory",
     "train",
     "training",
 ]

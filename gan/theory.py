@@ -1,0 +1,191 @@
+"""§4 as something that runs: D*, V, C(G), KL and JS divergence, Proposition 2.
+
+A distribution is an array: densities on a grid whose cells have length, area, … ``dx``, or masses
+(dx = 1). Integrals are sums over the cells, values are in nats, and 0·log 0 = 0. Where p_data and p_g
+are both 0, D* is not defined (NaN) and V, C ignore the point, as the paper remarks of the supports.
+
+ValueError, one line, for shapes that differ, negative, NaN or infinite densities, dx ≤ 0, and sums
+off 1 by more than 1e-3 (`optimal_discriminator` alone does not check sums).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+TOLERANCE = 1e-3  # how far from 1 a distribution may sum
+
+
+def optimal_discriminator(p_data: ArrayLike, p_g: ArrayLike) -> Array:
+    """D*(x) = p_data(x) / (p_data(x) + p_g(x)), in the shape of both. Source: Proposition 1, Eq. (2)."""
+    a, b = _densities(p_data=p_data, p_g=p_g)
+    largest = np.maximum(a, b)  # so that no sum overflows, and no quotient of tiny numbers is rounded to 0
+    with np.errstate(invalid="ignore", under="ignore"):
+        return (a / largest) / (a / largest + b / largest)
+
+
+def value(p_data: ArrayLike, p_g: ArrayLike, d: ArrayLike, dx: float = 1.0) -> float:
+    """V(G, D) = ∫ p_data log D + p_g log(1 − D), −∞ where D is sure and wrong. Source: Eq. (3).
+
+    ``d`` in [0, 1] has the distributions' shape; it may be NaN where both are 0.
+    """
+    a, b = _distributions(dx, p_data=p_data, p_g=p_g)
+    d = np.asarray(d, dtype=np.float64)
+    if d.shape != a.shape:
+        raise ValueError(f"d has shape {d.shape}; it must have the distributions' {a.shape}")
+    on = (a > 0) | (b > 0)
+    if (bad := on & ~((d >= 0) & (d <= 1))).any():
+        raise ValueError(f"d holds {d[bad][0]} where p_data + p_g > 0; D(x) must be in [0, 1]")
+    a, b, d = a[on], b[on], d[on]
+    with np.errstate(divide="ignore"):
+        return _sum(_times(a, np.log(d)) + _times(b, np.log1p(-d)), dx)
+
+
+def virtual_criterion(p_data: ArrayLike, p_g: ArrayLike, dx: float = 1.0) -> float:
+    """C(G) = max_D V(G, D), from −log 4 (p_g = p_data) to 0 (disjoint supports). Source: Eq. (4).
+
+    1 − D* is not formed: it would be 0, and C −∞, where p_g is 1e-17 of p_data.
+    """
+    a, b = _distributions(dx, p_data=p_data, p_g=p_g)
+    return _sum(_times(a, _log_fraction(a, b)) + _times(b, _log_fraction(b, a)), dx)
+
+
+def kl(p: ArrayLike, q: ArrayLike, dx: float = 1.0) -> float:
+    """KL(p ‖ q) = ∫ p log(p/q), +∞ where q = 0 and p > 0. Source: used in Eq. (5)."""
+    p, q = _distributions(dx, p=p, q=q)
+    with np.errstate(invalid="ignore"):
+        return _sum(_times(p, _log(p) - _log(q)), dx)
+
+
+def jensen_shannon(p: ArrayLike, q: ArrayLike, dx: float = 1.0) -> float:
+    """JSD(p ‖ q) = ½ KL(p ‖ m) + ½ KL(q ‖ m) with m = (p + q)/2, from 0 to log 2. Source: Eq. (6)."""
+    p, q = _distributions(dx, p=p, q=q)
+    t = 2 * optimal_discriminator(p, q) - 1  # p = m(1 + t), q = m(1 − t): near p = q no digit is lost
+    with np.errstate(divide="ignore", invalid="ignore"):
+        integrand = _times(1 + t, np.log1p(t)) + _times(1 - t, np.log1p(-t))
+    return _sum(_times(p / 2 + q / 2, np.maximum(integrand, 0)), dx) / 2
+
+
+def total_variation(p: ArrayLike, q: ArrayLike, dx: float = 1.0) -> float:
+    """TV(p, q) = ½ ∫ |p − q|, from 0 to 1. By Pinsker's inequality C(G) ≥ −log 4 + TV(p_data, p_g)²."""
+    p, q = _distributions(dx, p=p, q=q)
+    return _sum(np.abs(p - q), dx) / 2
+
+
+def descend(p_data: ArrayLike, p_g: ArrayLike, steps: int, rate: float) -> Array:
+    """Proposition 2: p_g's path, (steps + 1, n), of masses (n,) under the always optimal D.
+
+    Exponentiated gradient on U(p_g, D*): p_g ← p_g · exp(−rate · log(1 − D*)), normalised. C(G) falls
+    at every step for every rate ≤ 1; at rate 1 a step is (p_g + p_data)/2. ValueError also where p_g
+    is 0 and p_data is not: a product never leaves 0.
+    """
+    a, b, on = _masses(p_data, p_g, steps, rate)
+    path = np.zeros((steps + 1, *a.shape))
+    path[0] = b
+    log_a, log_b = _log(a[on]), _log(b[on])
+    for row in path[1:]:
+        # −log(1 − D*) = log(p_g + p_data) − log p_g
+        log_b = _normalised((1 - rate) * log_b + rate * np.logaddexp(log_a, log_b))
+        row[on] = np.exp(log_b)
+    return path
+
+
+class Play(NamedTuple):
+    """The path of `play`: ``p_g`` and the ``d`` that it meets, both (steps + 1, n)."""
+
+    p_g: Array
+    d: Array
+
+
+def play(p_data: ArrayLike, p_g: ArrayLike, steps: int, rate: float, *, k: int, d_rate: float) -> Play:
+    """Algorithm 1 in the space of densities, with a D that is *not* brought to its optimum.
+
+    Each step ascends V in D's logit k times, then moves p_g as `descend` does, but against this D.
+    Per unit of mass V's gradient in the logit is D* − D. D starts optimal; with k = 0 it stays as it
+    is. Arguments and errors are those of `descend`. Source: Algorithm 1 and Proposition 2's condition.
+    """
+    a, b, on = _masses(p_data, p_g, steps, rate)
+    if k < 0 or int(k) != k:
+        raise ValueError(f"k = {k} must be an integer ≥ 0")
+    if not (d_rate > 0 and math.isfinite(d_rate)):
+        raise ValueError(f"d_rate = {d_rate} must be a finite number > 0")
+    path = Play(np.zeros((steps + 1, *a.shape)), np.full((steps + 1, *a.shape), np.nan))
+    log_a, log_b = _log(a[on]), _log(b[on])
+    logit = log_a - log_b
+    for step in range(steps + 1):
+        if step:
+            for _ in range(k):
+                logit = logit + d_rate * (_sigmoid(log_a - log_b) - _sigmoid(logit))
+            log_b = _normalised(log_b + rate * np.logaddexp(0, logit))  # −log(1 − D) is a softplus
+        path.p_g[step][on], path.d[step][on] = np.exp(log_b), _sigmoid(logit)
+    return path
+
+
+def _densities(**given: ArrayLike) -> list[Array]:
+    arrays = {name: np.asarray(p, dtype=np.float64) for name, p in given.items()}
+    (first, p), (second, q) = arrays.items()
+    if p.shape != q.shape:
+        raise ValueError(f"{first} has shape {p.shape} and {second} {q.shape}; they must be equal")
+    for name, p in arrays.items():
+        if (bad := ~(np.isfinite(p) & (p >= 0))).any():
+            raise ValueError(f"{name} holds {p[bad][0]}; densities must be finite and ≥ 0")
+    return list(arrays.values())
+
+
+def _distributions(dx: float, **given: ArrayLike) -> list[Array]:
+    if not (dx > 0 and math.isfinite(dx)):
+        raise ValueError(f"dx = {dx} must be a finite number > 0")
+    arrays = _densities(**given)
+    for name, p in zip(given, arrays, strict=True):
+        if not abs(_sum(p, dx) - 1) <= TOLERANCE:
+            raise ValueError(
+                f"{name} sums to {_sum(p, dx):.6g} (times dx = {dx:g}); it must be 1 ± {TOLERANCE}"
+            )
+    return arrays
+
+
+def _masses(p_data: ArrayLike, p_g: ArrayLike, steps: int, rate: float) -> tuple[Array, Array, NDArray]:
+    """The checked arguments of a path, and where p_g is not 0."""
+    a, b = _distributions(1.0, p_data=p_data, p_g=p_g)
+    if steps < 0 or int(steps) != steps:
+        raise ValueError(f"steps = {steps} must be an integer ≥ 0")
+    if not (rate > 0 and math.isfinite(rate)):
+        raise ValueError(f"rate = {rate} must be a finite number > 0")
+    if (stuck := (b == 0) & (a > 0)).any():
+        raise ValueError(f"p_g is 0 where p_data is {a[stuck][0]:g}: a step multiplies p_g and can't move it")
+    return a, b, b > 0
+
+
+def _sum(p: Array, dx: float) -> float:
+    return float(p.sum() * dx)
+
+
+def _times(p: Array, logarithm: Array) -> Array:
+    """p · logarithm with 0·log 0 = 0."""
+    return np.multiply(p, logarithm, out=np.zeros_like(p), where=p > 0)
+
+
+def _log(p: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.log(p)
+
+
+def _log_fraction(p: Array, q: Array) -> Array:
+    """log(p / (p + q)) where p > 0, from logarithms, so that nothing is rounded to 0."""
+    with np.errstate(invalid="ignore"):
+        return -np.logaddexp(0, _log(q) - _log(p))
+
+
+def _sigmoid(s: Array) -> Array:
+    return np.exp(-np.logaddexp(0, -s))
+
+
+def _normalised(log_p: Array) -> Array:
+    log_p = log_p - log_p.max()
+    # The floor, far below any double's logarithm, keeps rates that diverge from ending in ∞ − ∞.
+    return np.maximum(log_p - np.logaddexp.reduce(log_p, axis=None), -1e9)
