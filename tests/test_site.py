@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sysconfig
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -117,6 +118,31 @@ def test_only_labelled_figures_are_numbered(pages: dict[str, BeautifulSoup]) -> 
             assert not re.fullmatch(r"id\d+", figure["id"]), f"{page}: {figure.get_text()}"
 
 
+def test_ids_are_unique(pages: dict[str, BeautifulSoup]) -> None:
+    for page, soup in pages.items():
+        ids = Counter(tag["id"] for tag in soup.select("[id]"))
+        assert set(ids.values()) <= {1}, f"{page}: {[name for name, n in ids.items() if n > 1]}"
+
+
+def test_statements_are_named_in_chinese(pages: dict[str, BeautifulSoup]) -> None:
+    for page, soup in pages.items():
+        names = [tag.get_text() for tag in soup.select(".caption-number, .proof-text strong:first-child")]
+        assert not [name for name in names if re.search("[A-Za-z]", name)], page
+        assert not soup.find("p", string=re.compile(r"^Proof\b")), page
+
+
+def test_numbers_are_those_of_the_paper(pages: dict[str, BeautifulSoup]) -> None:
+    """A label says which of the paper's it is: `theorem-1`, `figure-1`, `eq-1`."""
+    kinds = {"proposition": "命题", "theorem": "定理", "algorithm": "算法", "figure": "图", "table": "表"}
+    for page, soup in pages.items():
+        for name in soup.find_all(class_="caption-number", string=re.compile(r"\d")):
+            kind, _, number = name.find_parent(id=True)["id"].rpartition("-")
+            assert name.get_text().strip() == f"{kinds.get(kind)} {number}", page
+        for number in soup.select(".eqno"):
+            label = number.find_parent(id=True)["id"]
+            assert label == f"equation-eq-{number.contents[0].strip('()')}", page
+
+
 # In the browser
 
 
@@ -209,13 +235,33 @@ def test_no_page_scrolls_sideways_on_a_phone(
 ) -> None:
     phone = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    # A formula of its own scrolls inside itself; one in a line of text has to fit.
+    cut_off = """return [...document.querySelectorAll("span.math")].filter((math) =>
+        math.querySelector("mjx-math").getBoundingClientRect().width > math.clientWidth + 1)
+        .map((math) => math.textContent)"""
     try:
         for page in pages:
             open_page(browser, address + page)
             width = browser.execute_script("return document.documentElement.scrollWidth")
             assert width <= phone["width"], page
+            assert not browser.execute_script(cut_off), page
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_lines_of_an_algorithm_are_counted(
+    browser: webdriver.Chrome, address: str, pages: dict[str, BeautifulSoup]
+) -> None:
+    """The style sheet writes the numbers; those who listen get them as well."""
+    for page, soup in pages.items():
+        if lines := soup.select(".algorithm li"):
+            open_page(browser, address + page)
+            nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+            spoken = {node["nodeId"]: node for node in nodes}
+            boxes = [spoken[i] for n in nodes if n["role"]["value"] == "listitem" for i in n["childIds"]]
+            texts = [spoken[i]["name"]["value"] for box in boxes for i in box["childIds"]]
+            numbers = [text for text in texts if text.isdecimal()]
+            assert sorted(map(int, numbers)) == list(range(1, len(lines) + 1)), page
 
 
 def test_the_theme_switch_turns_the_ground_black(browser: webdriver.Chrome, address: str) -> None:

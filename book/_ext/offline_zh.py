@@ -2,7 +2,7 @@
 
 MathJax is served from the site itself; the search finds any Chinese phrase of the text; sentences
 written one per source line are joined without a space; figures that are not the paper's have no
-number; drawings follow the theme.
+number; drawings follow the theme; proofs and statements without a number are in Chinese too.
 """
 
 import re
@@ -13,8 +13,11 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.locale import get_translation
 from sphinx.search import SearchLanguage
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
+from sphinx_proof.nodes import unenumerable_node
 
 HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 PUNCTUATION = tuple("。，、；：？！…—」』”’）》】")
@@ -58,6 +61,20 @@ var splitQuery = (query) =>
         return True
 
 
+class Proof(SphinxDirective):
+    """`prf:proof`; sphinx-proof's own begins with "Proof." and gives every proof the same id."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        proof = nodes.container(classes=["proof-text"])
+        self.state.nested_parse(self.content, self.content_offset, proof)
+        if not (proof.children and isinstance(proof[0], nodes.paragraph)):
+            proof.insert(0, nodes.paragraph())
+        proof[0].insert(0, [nodes.strong("", "证明"), nodes.Text("：")])
+        return [proof]
+
+
 class UnnumberedFigure(nodes.figure):
     """Sphinx numbers nodes by their class, and this one is not on its list."""
 
@@ -69,6 +86,21 @@ def unnumber_figures(app: Sphinx, doctree: nodes.document) -> None:
             figure.__class__ = UnnumberedFigure
 
 
+def mend_statements(app: Sphinx, doctree: nodes.document) -> None:
+    """Drop the ids that sphinx-proof repeats: of a statement's body, and of a title without number."""
+    translate = get_translation("proof")  # sphinx-proof's own catalogue
+    for statement in list(doctree.findall(nodes.Admonition)):
+        if "realtype" not in statement:
+            continue
+        title, body = statement.children
+        statement[1:] = body.children
+        if isinstance(statement, unenumerable_node):
+            statement.__class__ = nodes.admonition  # the title is ours: nothing to look up by its id
+            title["ids"] = []
+            name = str(translate(statement["realtype"].title()))
+            title.insert(0, nodes.inline("", name, classes=["caption-number"]))
+
+
 def join_sentences(app: Sphinx, doctree: nodes.document) -> None:
     """Drop the line break after full-width punctuation: a browser would show it as a space."""
     for text in doctree.findall(nodes.TextElement):
@@ -77,6 +109,16 @@ def join_sentences(app: Sphinx, doctree: nodes.document) -> None:
             for before, after in pairwise(text.children)
             if not (after == "\n" and before.astext().endswith(PUNCTUATION))
         ]
+
+
+def keep_punctuation(app: Sphinx, doctree: nodes.document) -> None:
+    """Let no line begin with the punctuation after a formula: browsers break a line there."""
+    for math in list(doctree.findall(nodes.math)):
+        text, place = math.parent, math.parent.index(math)
+        after = next(iter(text[place + 1 :]), None)
+        if isinstance(after, nodes.Text) and after.startswith(PUNCTUATION):
+            kept = nodes.inline("", "", math, nodes.Text(after[0]), classes=["nowrap"])
+            text[place : place + 2] = [kept, nodes.Text(after[1:])]
 
 
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
@@ -103,8 +145,11 @@ def follow_theme(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_search_language(HanSearch)
+    app.add_directive_to_domain("prf", "proof", Proof, override=True)
     app.connect("doctree-read", unnumber_figures)
+    app.connect("doctree-read", mend_statements)
     app.connect("doctree-read", join_sentences)
+    app.connect("doctree-read", keep_punctuation)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", follow_theme)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
