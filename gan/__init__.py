@@ -4,13 +4,13 @@
     run = gan.train(recipe, out="runs/mnist-1")
     run.generator.sample(64), run.history
 
-Modules, in the order of the paper: nets, objective, algorithm1 (§3); data, parzen, recipes, runs,
-training, figures (§5).
+Modules, in the order of the paper: nets, objective, algorithm1, toy (§3); theory, certified, symbolic
+(§4); data, parzen, recipes, runs, training, figures (§5).
 """
 
 from importlib.metadata import PackageNotFoundError, version
 
-from . import algorithm1, data, nets, objective, parzen, recipes, runs, theory, training
+from . import algorithm1, data, nets, objective, parzen, recipes, runs, theory, toy, training
 from .recipes import Recipe, recipe
 from .runs import Run, published
 from .training import train
@@ -33,6 +33,7 @@ __all__ = [
     "recipes",
     "runs",
     "theory",
+    "toy",
     "train",
     "training",
 ]

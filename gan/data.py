@@ -2,7 +2,8 @@
 
 A data set ``name`` is the file ``<data_dir>/<name>.npz`` with the keys of Keras (x_train, y_train,
 x_test, y_test). Where the file is missing, torchvision downloads the data set (and checks the
-downloads' checksums); it is then written there whole or not at all. ``digits`` needs no file.
+downloads' checksums); it is then written there whole or not at all. ``digits`` needs no file, nor do
+the targets of `gan.toy`, which are drawn anew, always the same.
 """
 
 from __future__ import annotations
@@ -17,19 +18,28 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from . import toy
+
 KEYS = ("x_train", "y_train", "x_test", "y_test")
-SHAPES = {"mnist": (1, 28, 28), "digits": (1, 8, 8)}
-"""Channels, height and width of each data set's images, as G makes them."""
+SHAPES: dict[str, tuple[int, ...]] = {
+    "mnist": (1, 28, 28),
+    "digits": (1, 8, 8),
+    **{target.name: (target.dimensions,) for target in toy.TARGETS.values()},
+}
+"""Channels, height and width of each data set's images, as G makes them; a target's dimensions."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images, uint8 (n, height, width) or (n, height, width, 3), and their labels, integer (n,)."""
+    """Images, uint8 (n, height, width) or (n, height, width, 3), and their labels, integer (n,).
+
+    A target's points are float32 (n, dimensions), and their labels are 0.
+    """
 
     name: str
-    x_train: NDArray[np.uint8]
+    x_train: NDArray
     y_train: NDArray[np.integer]
-    x_test: NDArray[np.uint8]
+    x_test: NDArray
     y_test: NDArray[np.integer]
 
     @property
@@ -42,7 +52,7 @@ class Dataset:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    def split(self, valid: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def split(self, valid: int) -> tuple[NDArray, NDArray]:
         """The training images without the last ``valid``, and those, as §5 splits 50 000 + 10 000."""
         if not 0 < valid < len(self.x_train):
             raise ValueError(
@@ -62,6 +72,8 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
         raise ValueError(f"there is no data set {name!r}; there are: {', '.join(SHAPES)}")
     if name == "digits":
         return _digits()
+    if name in toy.TARGETS:
+        return _draw(toy.TARGETS[name])
     folder = Path(data_dir or os.environ.get("GAN_DATA_DIR") or Path.home() / ".cache" / "gan")
     path = folder.expanduser() / f"{name}.npz"
     if not path.exists():
@@ -69,8 +81,10 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     return _read(name, path)
 
 
-def scale(x: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """uint8 images (n, h, w[, c]) -> float32 (n, c, h, w) in [0, 1], as D and G see them."""
+def scale(x: NDArray) -> NDArray[np.float32]:
+    """uint8 images (n, h, w[, c]) -> float32 (n, c, h, w) in [0, 1], as D and G see them; points stay."""
+    if x.dtype == np.float32:
+        return x
     images = x[:, None] if x.ndim == 3 else np.moveaxis(x, -1, 1)
     return images.astype(np.float32) / np.float32(255)
 
@@ -119,6 +133,13 @@ def _digits() -> Dataset:
     x = np.round(digits.images * (255 / 16)).astype(np.uint8)
     y = digits.target
     return Dataset("digits", x[:1500], y[:1500], x[1500:], y[1500:])
+
+
+def _draw(target: toy.Target) -> Dataset:
+    """6 000 points for training and 5 000 for testing."""
+    x = target.sample(11_000, seed=0).numpy()
+    y = np.zeros(len(x), np.int64)
+    return Dataset(target.name, x[:6000], y[:6000], x[6000:], y[6000:])
 
 
 def _read(name: str, path: Path) -> Dataset:

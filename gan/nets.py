@@ -41,9 +41,12 @@ class Maxout(nn.Module):
 
 
 class Generator(nn.Module):
-    """G(z; θ_g): noise (n, noise_size) -> images (n, channels, height, width). Knows its prior p_z.
+    """G(z; θ_g): noise (n, noise_size) -> x (n, *shape), for images (n, channels, height, width).
+
+    It knows its prior p_z.
 
     ``noise`` is "uniform", on (−√3, √3), or "gaussian": both have mean 0 and variance 1.
+    Hidden biases start uniform on (−bias_init, bias_init), or at 0 as the authors' do.
     ``bias`` (channels·height·width,) is the output layer's initial bias; see `marginal_bias`.
     Source: §3, §5.
     """
@@ -58,6 +61,7 @@ class Generator(nn.Module):
         output: str = "sigmoid",
         noise: str = "uniform",
         init: float = 0.05,
+        bias_init: float = 0.0,
         bias: Tensor | None = None,
     ) -> None:
         super().__init__()
@@ -66,6 +70,9 @@ class Generator(nn.Module):
         layers: list[nn.Module] = []
         for (n_in, n_out), activation in zip(pairwise(widths), [*activations, output], strict=True):
             layers += [uniform_(nn.Linear(n_in, n_out), init), ACTIVATIONS[activation]()]
+        if bias_init:
+            for layer in layers[:-2:2]:
+                nn.init.uniform_(layer.bias, -bias_init, bias_init)  # type: ignore[arg-type]
         if bias is not None:
             with torch.no_grad():
                 layers[-2].bias.copy_(bias)  # type: ignore[operator]
@@ -152,7 +159,7 @@ def marginal_bias(x: Tensor, floor: float = 1e-7) -> Tensor:
 def networks(
     recipe: Any, shape: Sequence[int], bias: Tensor | None = None
 ) -> tuple[Generator, Discriminator]:
-    """G and D as ``recipe`` (a `gan.recipes.Recipe`) describes them, for images of ``shape`` (c, h, w)."""
+    """G and D as ``recipe`` (a `gan.recipes.Recipe`) describes them, for x of ``shape``."""
     generator = Generator(
         recipe.noise_size,
         recipe.g_hidden,
@@ -161,6 +168,7 @@ def networks(
         output=recipe.g_output,
         noise=recipe.noise,
         init=recipe.g_init,
+        bias_init=recipe.g_bias_init,
         bias=bias,
     )
     discriminator = Discriminator(

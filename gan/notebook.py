@@ -23,6 +23,7 @@ MEANINGS = {
     "g_activations": "G 的隐藏层激活",
     "g_output": "G 的输出激活",
     "g_init": "G 的权重初值范围 ±",
+    "g_bias_init": "G 的隐藏层偏置初值范围 ±",
     "d_hidden": "D 的隐藏层宽度",
     "d_pieces": "每个最大输出单元的分支数",
     "d_init": "D 的权重初值范围 ±",

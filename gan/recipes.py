@@ -10,6 +10,8 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "sigmoid", "linear"]
+Images = Literal["mnist", "digits"]
+Targets = Literal["gaussian", "mixture", "laplace", "uniform", "cauchy", "far", "intervals", "ring", "grid"]
 
 
 class Recipe(BaseModel):
@@ -18,7 +20,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     name: str
-    dataset: Literal["mnist", "digits"] = "mnist"
+    dataset: Images | Targets = "mnist"
     valid: Count = 10_000
     """Training images held out at the end, for choosing the Parzen window's σ."""
 
@@ -29,7 +31,9 @@ class Recipe(BaseModel):
     g_activations: tuple[Activation, ...] = ("relu", "relu")
     g_output: Activation = "sigmoid"
     g_init: Positive = 0.05
-    """Weights start uniform on (−g_init, g_init); the output bias starts at the data's marginals."""
+    """Weights start uniform on (−g_init, g_init); a sigmoid output's bias starts at the data's marginals."""
+    g_bias_init: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Hidden biases start uniform on (−g_bias_init, g_bias_init)."""
 
     # D: maxout, with dropout on its input and on its hidden layers
     d_hidden: tuple[Count, ...] = (240, 240)
@@ -105,6 +109,30 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epochs": 40,
         "batch_size": 50,
         "momentum_epochs": 40,
+    },
+    # Figure 1: one-dimensional z and x. Its rectifiers' kinks need biases to be spread out.
+    "figure1": {
+        "dataset": "gaussian",
+        "valid": 1000,
+        "noise_size": 1,
+        "g_hidden": (64, 64),
+        "g_output": "linear",
+        "g_init": 0.2,
+        "g_bias_init": 0.3,
+        "d_hidden": (32, 32),
+        "d_pieces": 2,
+        "d_init": 0.3,
+        "dropout_input": 0.0,
+        "dropout_hidden": 0.0,
+        "epochs": 90,
+        "k": 3,
+        "updates": "alternating",
+        "batch_size": 250,
+        "optimizer": "adam",
+        "learning_rate": 0.005,
+        "learning_rate_decay": 1.005,
+        "momentum": 0.0,
+        "momentum_final": 0.0,
     },
 }
 

@@ -227,6 +227,10 @@ def publish(
         raise ValueError(
             f"{run.folder} has {len(run.history)} of {run.recipe.epochs} epochs: finish it before publishing"
         )
+    if len(data.SHAPES[run.recipe.dataset]) < 3:
+        raise ValueError(
+            f"{run.folder} was trained on {run.recipe.dataset}, which has no images, as a published run must"
+        )
     dataset = data.load(run.recipe.dataset, data_dir)
     if run.record["data_sha256"] != dataset.digest:
         raise ValueError(f"{run.folder} was trained on other {dataset.name} data than is loaded here")

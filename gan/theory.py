@@ -110,7 +110,7 @@ def play(p_data: ArrayLike, p_g: ArrayLike, steps: int, rate: float, *, k: int, 
     is. Arguments and errors are those of `descend`. Source: Algorithm 1 and Proposition 2's condition.
     """
     a, b, on = _masses(p_data, p_g, steps, rate)
-    if k < 0 or int(k) != k:
+    if not isinstance(k, int | np.integer) or k < 0:
         raise ValueError(f"k = {k} must be an integer ≥ 0")
     if not (d_rate > 0 and math.isfinite(d_rate)):
         raise ValueError(f"d_rate = {d_rate} must be a finite number > 0")
@@ -152,7 +152,7 @@ def _distributions(dx: float, **given: ArrayLike) -> list[Array]:
 def _masses(p_data: ArrayLike, p_g: ArrayLike, steps: int, rate: float) -> tuple[Array, Array, NDArray]:
     """The checked arguments of a path, and where p_g is not 0."""
     a, b = _distributions(1.0, p_data=p_data, p_g=p_g)
-    if steps < 0 or int(steps) != steps:
+    if not isinstance(steps, int | np.integer) or steps < 0:
         raise ValueError(f"steps = {steps} must be an integer ≥ 0")
     if not (rate > 0 and math.isfinite(rate)):
         raise ValueError(f"rate = {rate} must be a finite number > 0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -34,12 +35,14 @@ def train(
     overwrite: bool = False,
     data_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    after_epoch: Callable[[int, Players], None] | None = None,
 ) -> Run:
     """Train ``recipe`` in the folder ``out`` and return the run. Source: Algorithm 1, §5.
 
     A finished run is loaded; one that was stopped (Ctrl-C) goes on from its last checkpoint, with
     the same result, bit for bit, as if it had not been; ``overwrite`` starts again. ``device`` is
-    "auto" (CUDA, then MPS, then CPU) or a torch device. An epoch is one pass of D over the data.
+    "auto" (CUDA, then MPS, then CPU) or a torch device. An epoch is one pass of D over the data;
+    ``after_epoch`` is called with its number, from 1, and the players, who must stay as they are.
 
     ValueError: ``out`` holds another recipe's run or no run, or the batch does not fit the data.
     FloatingPointError: a loss is no longer finite; the folder keeps the last good checkpoint.
@@ -61,7 +64,7 @@ def train(
         with lock, torch.random.fork_rng([where.index or 0] if where.type == "cuda" else []):
             if overwrite:
                 runs.clear(folder)
-            _play(recipe, folder, dataset, images, where, progress)
+            _play(recipe, folder, dataset, images, where, progress, after_epoch)
     except Timeout:
         raise ValueError(f"{folder} is being trained by another process: choose another folder") from None
     return Run.load(folder)
@@ -113,6 +116,7 @@ def _play(
     images: Any,
     device: torch.device,
     progress: bool,
+    after_epoch: Callable[[int, Players], None] | None,
 ) -> None:
     """The loop: from a fresh start, or from the checkpoint in ``folder``, to the recipe's last epoch."""
     torch.manual_seed(recipe.seed)
@@ -126,6 +130,7 @@ def _play(
 
     x = torch.from_numpy(images).to(device)  # uint8 on the device; minibatches become float there
     x = x[:, None] if x.ndim == 3 else x.movedim(-1, 1)
+    largest = 255 if x.dtype == torch.uint8 else 1
     iterate = ITERATIONS[recipe.updates]
     iterations = len(x) // (recipe.batch_size * recipe.k)
     saved = time.monotonic()
@@ -138,7 +143,7 @@ def _play(
             for i in range(iterations):
                 _schedule(players, recipe, epoch, update=(epoch - 1) * iterations + i)
                 minibatches = [
-                    x[order[j * recipe.batch_size : (j + 1) * recipe.batch_size]].float() / 255
+                    x[order[j * recipe.batch_size : (j + 1) * recipe.batch_size]].float() / largest
                     for j in range(i * recipe.k, (i + 1) * recipe.k)
                 ]
                 totals += iterate(players, minibatches)
@@ -152,6 +157,8 @@ def _play(
                     f"checkpoint; try a smaller learning_rate than {recipe.learning_rate}"
                 )
             history.append({"epoch": epoch, **means, "seconds": time.perf_counter() - start})
+            if after_epoch:
+                after_epoch(epoch, players)
             bar.set_postfix_str(f"epoch {epoch}, V {means['value']:.3f}, −log 4 {-math.log(4):.3f}")
             if epoch == recipe.epochs or time.monotonic() - saved > SAVE_EVERY:
                 runs.save(folder, record, _state(players, average, history, device))

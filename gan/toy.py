@@ -1,0 +1,242 @@
+"""Distributions whose density is known, and the exact p_g of a generator on the line. Source: Figure 1."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+from torch.distributions import (
+    Categorical,
+    Cauchy,
+    Distribution,
+    Independent,
+    Laplace,
+    MixtureSameFamily,
+    Normal,
+    Uniform,
+)
+
+from . import theory
+from .nets import Discriminator, Generator
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A distribution on the line or in the plane, in float64; most of it lies in ±``reach`` on each axis."""
+
+    name: str
+    distribution: Distribution
+    reach: float
+
+    @property
+    def dimensions(self) -> int:
+        return 2 if self.distribution.event_shape else 1
+
+    def density(self, x: ArrayLike) -> Array:
+        """The density at points (n,), or (n, 2) in the plane; (n,)."""
+        points = torch.as_tensor(np.asarray(x, dtype=np.float64))
+        return self.distribution.log_prob(points).exp().numpy()
+
+    def masses(self, edges: ArrayLike) -> Array:
+        """The mass of each bin between ``edges`` (n + 1,), from the distribution function; (n,). 1-D only."""
+        return np.diff(self.distribution.cdf(torch.as_tensor(np.asarray(edges, dtype=np.float64))).numpy())
+
+    def sample(self, n: int, seed: int | None = None) -> Tensor:
+        """n points, float32 (n, dimensions); from torch's generator, or from ``seed`` if given."""
+        with torch.random.fork_rng([], enabled=seed is not None):
+            if seed is not None:
+                torch.manual_seed(seed)
+            return self.distribution.sample((n,)).float().reshape(n, self.dimensions)
+
+
+def _number(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64).squeeze()
+
+
+def _mixture(weights: list[float], components: Distribution) -> MixtureSameFamily:
+    return MixtureSameFamily(Categorical(_number(*weights)), components, validate_args=False)
+
+
+def _blobs(centres: Tensor, scale: float) -> MixtureSameFamily:
+    """Round Gaussians of equal weight around ``centres`` (n, 2)."""
+    components = Independent(Normal(centres.double(), _number(scale)), 1)
+    return _mixture([1 / len(centres)] * len(centres), components)
+
+
+def _targets() -> dict[str, Target]:
+    angles = torch.arange(8).double() * math.pi / 4
+    steps = torch.arange(-2.0, 3.0)
+    line = [
+        Target("gaussian", Normal(_number(0), _number(1)), 4),
+        Target("mixture", _mixture([0.7, 0.3], Normal(_number(-1.5, 1.5), _number(0.5))), 4),
+        Target("laplace", Laplace(_number(0), _number(1)), 6),
+        Target("uniform", Uniform(_number(-1), _number(1), validate_args=False), 2),
+        Target("cauchy", Cauchy(_number(0), _number(1)), 10),
+        Target("far", Normal(_number(6), _number(1)), 10),
+        Target(
+            "intervals", _mixture([0.5, 0.5], Uniform(_number(-3, 2), _number(-2, 3), validate_args=False)), 4
+        ),
+    ]
+    plane = [
+        Target("ring", _blobs(2 * torch.stack([angles.cos(), angles.sin()], 1), 0.1), 3),
+        Target("grid", _blobs(torch.cartesian_prod(steps, steps) * 2, 0.1), 5),
+    ]
+    return {target.name: target for target in [*line, *plane]}
+
+
+TARGETS = _targets()
+"""On the line: gaussian N(0, 1); mixture 0.7 N(−1.5, ½²) + 0.3 N(1.5, ½²); laplace; uniform on (−1, 1);
+cauchy, whose tails are so heavy that it has no mean; far, N(6, 1), where no G starts; intervals
+(−3, −2) ∪ (2, 3), disjoint from uniform.
+In the plane: a ring of 8 and a grid of 25 Gaussians."""
+
+
+def pushforward(generator: Generator, edges: ArrayLike, knots: int = 4001) -> Array:
+    """The mass that p_g puts between neighbouring ``edges`` (n + 1,), for z and x on the line; (n,).
+
+    That is the prior's measure of {z : edge ≤ G(z) < next edge}, found piece by piece, without
+    sampling: folds add up, and a stretch where G is constant is an atom. Edges may be infinite. A G of
+    linear and rectifier layers is linear between its kinks, and the result exact to rounding; other
+    hidden layers are taken as linear between ``knots`` points, which errs by 1e-6·|G″| in x at most.
+
+    ValueError: z or x is not on the line, or the edges do not increase.
+    """
+    edges = np.asarray(edges, dtype=np.float64)
+    if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
+        raise ValueError(f"edges must be at least two increasing numbers, not {edges}")
+    if generator.noise_size != 1 or math.prod(generator.shape) != 1:
+        raise ValueError(
+            f"p_g needs z and x on the line, noise_size = 1 and shape = (1,); this generator has "
+            f"noise_size = {generator.noise_size} and shape = {generator.shape}"
+        )
+    *layers, output = copy.deepcopy(generator.layers).cpu().double()
+    if isinstance(output, nn.Sigmoid):  # it increases, so its inverse can move the edges instead
+        edges = torch.logit(torch.from_numpy(edges).clamp(0, 1)).numpy()
+    else:
+        layers.append(output)
+    with torch.no_grad():
+        points = _knots(generator, layers, knots)
+        x = nn.Sequential(*layers)(points)[:, 0].numpy()
+    if not np.isfinite(x).all():
+        raise ValueError("G(z) is not finite everywhere: its training has diverged")
+    z = points[:, 0].numpy()
+    prior = _prior(generator, z)
+
+    start, end, rise = prior[:-1], prior[1:], np.diff(x)
+    lower, upper = np.minimum(x[:-1], x[1:]), np.maximum(x[:-1], x[1:])
+    below = np.zeros(len(edges))  # the prior's measure of {z : G(z) < edge}
+    for i, edge in enumerate(edges):
+        below[i] = (end - start)[(upper <= edge) & (lower < edge)].sum()
+        cut = np.flatnonzero((lower < edge) & (edge < upper))
+        at = _prior(generator, z[cut] + (edge - x[cut]) / rise[cut] * (z[cut + 1] - z[cut]))
+        below[i] += np.where(rise[cut] > 0, at - start[cut], end[cut] - at).sum()
+    return np.diff(below)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """G, D and a target on the line at one moment, bin by bin, as Figure 1 draws them.
+
+    ``edges`` (n + 1,) begin and end with ∓∞, so that ``p_data`` and ``p_g``, masses (n,), sum to 1.
+    ``logit`` (n,) is D's at the bins' middles; ``z`` and ``g`` are points of the prior and where G
+    sends them.
+    """
+
+    edges: Array
+    p_data: Array
+    p_g: Array
+    logit: Array
+    z: Array
+    g: Array
+
+    @property
+    def x(self) -> Array:
+        """The middles of the finite bins, (n − 2,)."""
+        return (self.edges[1:-2] + self.edges[2:-1]) / 2
+
+    def density(self, masses: Array) -> Array:
+        """Masses as a density over `x`."""
+        return masses[1:-1] / np.diff(self.edges[1:-1])
+
+    @property
+    def d(self) -> Array:
+        """D over `x`."""
+        return np.exp(-np.logaddexp(0, -self.logit[1:-1]))
+
+    @property
+    def d_star(self) -> Array:
+        """D* over `x`, NaN where both densities are 0. Source: Eq. (2)."""
+        return theory.optimal_discriminator(self.p_data, self.p_g)[1:-1]
+
+    @property
+    def value(self) -> float:
+        """V(G, D), nats. Source: Eq. (3)."""
+        log_d, log_1_minus_d = -np.logaddexp(0, -self.logit), -np.logaddexp(0, self.logit)
+        return float(self.p_data @ log_d + self.p_g @ log_1_minus_d)
+
+    @property
+    def criterion(self) -> float:
+        """C(G) = max_D V(G, D), nats. Source: Eq. (4)."""
+        return theory.virtual_criterion(self.p_data, self.p_g)
+
+
+@torch.no_grad()
+def snapshot(generator: Generator, discriminator: Discriminator, target: Target, bins: int = 320) -> Snapshot:
+    """The two players as they stand, over ``bins`` finite bins of the target's reach.
+
+    ValueError where x or z is not on the line.
+    """
+    if target.dimensions != 1:
+        raise ValueError(f"target {target.name!r} is in the plane; a snapshot needs one on the line")
+    inner = np.linspace(-target.reach, target.reach, bins + 1)
+    edges = np.concatenate([[-np.inf], inner, [np.inf]])
+    middles = np.concatenate([[inner[0]], (inner[:-1] + inner[1:]) / 2, [inner[-1]]])
+    was_training = discriminator.training
+    device = next(discriminator.parameters()).device
+    logit = discriminator.eval()(torch.from_numpy(middles).float()[:, None].to(device))
+    discriminator.train(was_training)
+    width = _width(generator)
+    z = torch.linspace(-width, width, 33, device=device)[:, None]
+    return Snapshot(
+        edges,
+        target.masses(edges),
+        pushforward(generator, edges),
+        logit.double().cpu().numpy(),
+        z[:, 0].double().cpu().numpy(),
+        generator(z).flatten().double().cpu().numpy(),
+    )
+
+
+def _width(generator: Generator) -> float:
+    """The prior lies in ±width, but for 1e-18 of a Gaussian one."""
+    return math.sqrt(3) if generator.noise == "uniform" else 9.0
+
+
+def _prior(generator: Generator, z: Array) -> Array:
+    """The prior's distribution function."""
+    if generator.noise == "uniform":
+        return z / (2 * math.sqrt(3)) + 0.5
+    return torch.special.ndtr(torch.from_numpy(z)).numpy()
+
+
+def _knots(generator: Generator, layers: list[nn.Module], smooth: int) -> Tensor:
+    """Points (n, 1) of the prior's range, in order, between which ``layers`` are linear."""
+    width = _width(generator)
+    if not all(isinstance(layer, nn.Linear | nn.ReLU | nn.LeakyReLU | nn.Identity) for layer in layers):
+        return torch.linspace(-width, width, smooth, dtype=torch.float64)[:, None]
+    z = _number(-width, width)[:, None]
+    for i, layer in enumerate(layers):
+        if isinstance(layer, nn.ReLU | nn.LeakyReLU):  # kinks where a unit's input crosses 0
+            h = nn.Sequential(*layers[:i])(z)
+            piece, unit = torch.nonzero(h[:-1].sign() * h[1:].sign() < 0, as_tuple=True)
+            before, after = h[piece, unit], h[piece + 1, unit]
+            kinks = z[piece, 0] + before / (before - after) * (z[piece + 1, 0] - z[piece, 0])
+            z = torch.cat([z[:, 0], kinks]).unique()[:, None]
+    return z
