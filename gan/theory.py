@@ -65,10 +65,10 @@ def kl(p: ArrayLike, q: ArrayLike, dx: float = 1.0) -> float:
 def jensen_shannon(p: ArrayLike, q: ArrayLike, dx: float = 1.0) -> float:
     """JSD(p ‖ q) = ½ KL(p ‖ m) + ½ KL(q ‖ m) with m = (p + q)/2, from 0 to log 2. Source: Eq. (6)."""
     p, q = _distributions(dx, p=p, q=q)
-    t = 2 * optimal_discriminator(p, q) - 1  # p = m(1 + t), q = m(1 − t): near p = q no digit is lost
+    t = 2 * optimal_discriminator(p, q) - 1  # p = m(1 + t), q = m(1 − t), and m cancels in the logarithms
     with np.errstate(divide="ignore", invalid="ignore"):
         integrand = _times(1 + t, np.log1p(t)) + _times(1 - t, np.log1p(-t))
-    return _sum(_times(p / 2 + q / 2, np.maximum(integrand, 0)), dx) / 2
+    return _sum(_times(p / 2 + q / 2, integrand), dx) / 2
 
 
 def total_variation(p: ArrayLike, q: ArrayLike, dx: float = 1.0) -> float:
