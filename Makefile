@@ -19,7 +19,7 @@ endif
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo 'PYTHON=/path/to/python  use the torch that this Python 3.11 to 3.13 has, instead of installing one'
-	@echo 'PARAMS="-p epochs 20"   for make book: parameters of the notebooks'
+	@echo 'PARAMS="-p mnist.epochs 20"   for make book: parameters of the notebooks'
 
 book: .venv/.installed ## run the notebooks that changed, render the site to _build/html
 	@$(BIN)/python book/build.py $(PARAMS)

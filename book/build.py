@@ -1,6 +1,6 @@
 """Build the book: run the notebooks that changed, then render the site to _build/html.
 
-    python book/build.py [-p NAME VALUE]... [--refresh]
+    python book/build.py [-p [NOTEBOOK.]NAME VALUE]... [--refresh]
 
 papermill runs each notebook in the repository's root, with its default parameters or the given ones. The
 executed copy is kept in _build/executed with a fingerprint of what its outputs depend on, and runs
@@ -35,7 +35,9 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
 IGNORED = {"runs", "checkpoints", "__pycache__", ".ipynb_checkpoints"}
-PACKAGES = "torch torchvision numpy pandas scikit-learn scipy pydantic matplotlib seaborn pillow"
+PACKAGES = (
+    "torch torchvision numpy pandas scikit-learn scipy sympy python-flint pydantic matplotlib seaborn pillow"
+)
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -194,18 +196,20 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     logging.getLogger("papermill").setLevel(logging.ERROR)
     given = {name: typed(value) for name, value in args.p}
     accepted = {p: set(papermill.inspect_notebook(p)) for p in find_files(root, "book", ".ipynb")}
+    stems = {path.stem: names for path, names in accepted.items()}
     known = sorted(set().union(*accepted.values()))
-    for name in given:
-        if name not in known:
+    for key in given:
+        notebook, _, name = key.rpartition(".")
+        if name not in known or (notebook and name not in stems.get(notebook, ())):
             print(
-                f"no notebook has the parameter {name}; there are: {', '.join(known)}",
+                f"no notebook has the parameter {key}; there are: {', '.join(known)}",
                 file=sys.stderr,
             )
             return 2
 
     executed: dict[Path, NotebookNode] = {}
     for path, names in accepted.items():
-        own = {name: value for name, value in given.items() if name in names}
+        own = {name: given[key] for name in names for key in (name, f"{path.stem}.{name}") if key in given}
         if notebook := run(root, path, own, always=args.refresh):
             executed[path] = notebook
     if len(executed) < len(accepted):

@@ -7,6 +7,7 @@ gradients from one minibatch, through the same dropout masks, before either move
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LinearLR
 
 from . import objective
 from .nets import Discriminator, Generator
@@ -49,7 +51,7 @@ def judge(discriminator: Discriminator, x: Tensor, fake: Tensor) -> tuple[Tensor
 
 
 def discriminator_step(players: Players, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Lines 3–5: D ascends V on data ``x`` (m, …) and noise ``z`` (m, noise_size); G stays.
+    """Line 5: D ascends V on data ``x`` (m, …) and noise ``z`` (m, noise_size); G stays.
 
     Returns D's logits before the step.
     """
@@ -62,8 +64,22 @@ def discriminator_step(players: Players, x: Tensor, z: Tensor) -> tuple[Tensor, 
     return real_logits, fake_logits
 
 
+def fit_discriminator(players: Players, x: Tensor, z: Tensor, *, steps: int, batch_size: int) -> None:
+    """Lines 3–5, ``steps`` times: D learns from data ``x`` (n, …) and noise ``z`` (n, noise_size); G stays.
+
+    No point comes again before all have come, so n = steps · batch_size makes each minibatch a fresh one.
+    D's rate falls linearly to 0.
+    """
+    passes = math.ceil(steps * batch_size / len(x))
+    order = torch.cat([torch.randperm(len(x)) for _ in range(passes)])
+    schedule = LinearLR(players.d_optimizer, 1.0, 0.0, steps)
+    for chosen in order[: steps * batch_size].split(batch_size):
+        discriminator_step(players, x[chosen], z[chosen])
+        schedule.step()
+
+
 def generator_step(players: Players, z: Tensor) -> Tensor:
-    """Lines 7–8: G descends its loss on noise ``z`` (m, noise_size); D stays. Returns the loss."""
+    """Line 8: G descends its loss on noise ``z`` (m, noise_size); D stays. Returns the loss."""
     with players.precision():
         logits = players.discriminator(players.generator(z)).float()
     loss = players.g_loss(logits)
@@ -77,9 +93,11 @@ def alternating(players: Players, minibatches: Iterable[Tensor]) -> Tensor:
 
     Returns STATISTICS (5,), detached and on the device; D's are those of its last step.
     """
-    for x in minibatches:
-        real, fake = discriminator_step(players, x, players.generator.draw_noise(len(x)))
-    g_loss = generator_step(players, players.generator.draw_noise(len(x)))
+    for x in minibatches:  # lines 2 and 4
+        z = players.generator.draw_noise(len(x))  # line 3
+        real, fake = discriminator_step(players, x, z)  # line 5
+    z = players.generator.draw_noise(len(x))  # line 7
+    g_loss = generator_step(players, z)  # line 8
     return statistics(real, fake, g_loss)
 
 

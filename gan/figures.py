@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,6 +23,7 @@ from PIL import Image
 
 from . import data
 from .parzen import Estimate
+from .toy import Snapshot
 
 COLOURS = {
     "data": "#000000",  # dotted
@@ -72,6 +74,37 @@ def use_svg() -> None:
     set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
 
 
+def figure1(stages: Sequence[Snapshot]) -> Figure:
+    """Figure 1, one panel per stage: the densities, D and D*; below them x, z and the arrows x = G(z)."""
+    with style():
+        figure = Figure(figsize=(8, 1 + 2.9 * ((len(stages) + 1) // 2)), layout="constrained")
+        panels = figure.subplots((len(stages) + 1) // 2, 2, sharex=True, sharey=True, squeeze=False).flat
+        for axes, stage, letter in zip(panels, stages, "abcdefgh", strict=False):
+            reach, x = stage.edges[-2], stage.x
+            axes.plot(x, stage.d_star, **LINES["optimum"], label="$D^*$")
+            axes.plot(x, stage.d, **LINES["discriminator"], label="$D$")
+            axes.plot(x, stage.density(stage.p_g), **LINES["generator"], label="$p_g$")
+            axes.plot(x, stage.density(stage.p_data), **LINES["data"], label=r"$p_\mathrm{data}$")
+            z = stage.z / abs(stage.z).max() * 0.75 * reach  # drawn to fit
+            inside = abs(stage.g) <= reach
+            axes.quiver(
+                *(z[inside], np.full(inside.sum(), -0.8)),
+                *(stage.g[inside] - z[inside], np.full(inside.sum(), 0.52)),
+                **{"angles": "xy", "scale_units": "xy", "scale": 1, "color": COLOURS["generator"]},
+                **{"width": 0.003, "headwidth": 4, "headlength": 6, "headaxislength": 5},
+            )
+            for name, height, half in (("x", -0.25, reach), ("z", -0.8, 0.75 * reach)):
+                axes.plot([-half, half], [height, height], color="black", linewidth=1)
+                axes.text(-half - 0.03 * reach, height, f"${name}$", ha="right", va="center")
+            axes.text(0.0, 1.0, f"({letter})", transform=axes.transAxes, ha="left", va="top")
+            axes.set(xlim=(-1.1 * reach, 1.1 * reach), ylim=(-0.9, 1.1), xticks=[], yticks=[0, 0.5, 1])
+            axes.spines["left"].set_bounds(0, 1)
+            axes.spines["bottom"].set_visible(False)
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+    return figure
+
+
 def learning_curves(history: pd.DataFrame) -> Figure:
     """V against −log 4, and D's mean answers to data and to samples, over the epochs."""
     with style():
@@ -80,15 +113,15 @@ def learning_curves(history: pd.DataFrame) -> Figure:
         epochs = history["epoch"]
         left.plot(epochs, history["value"], color=COLOURS["other"])
         left.axhline(-math.log(4), **LINES["exact"])
-        _label(left, epochs.iloc[-1], -math.log(4), r"$-\log 4$", COLOURS["exact"])
+        label(left, epochs.iloc[-1], -math.log(4), r"$-\log 4$", COLOURS["exact"])
         left.set(xlabel="epoch", ylabel=r"$V(G, D)$, nats")
         right.plot(epochs, history["d_real"], **LINES["data"])
         right.plot(epochs, history["d_fake"], **LINES["generator"])
         right.axhline(0.5, **LINES["exact"])
-        _label(right, epochs.iloc[-1], 0.5, "1/2", COLOURS["exact"])
+        label(right, epochs.iloc[-1], 0.5, "1/2", COLOURS["exact"])
         real, fake = history[["d_real", "d_fake"]].iloc[-1]  # their names keep clear of that one
-        _label(right, epochs.iloc[-1], max(real, 0.6), "$D(x)$", COLOURS["data"])
-        _label(right, epochs.iloc[-1], min(fake, 0.4), "$D(G(z))$", COLOURS["generator"])
+        label(right, epochs.iloc[-1], max(real, 0.6), "$D(x)$", COLOURS["data"])
+        label(right, epochs.iloc[-1], min(fake, 0.4), "$D(G(z))$", COLOURS["generator"])
         right.set(xlabel="epoch", ylabel="mean of $D$", ylim=(0, 1))
         for axes in (left, right):
             axes.margins(x=0)
@@ -102,7 +135,7 @@ def parzen_curve(estimate: Estimate) -> Figure:
         axes = figure.subplots()
         axes.plot(estimate.sigmas, estimate.curve, marker="o", markersize=4, color=COLOURS["generator"])
         axes.axvline(estimate.sigma, **LINES["exact"])
-        _label(
+        label(
             axes,
             estimate.sigma,
             min(estimate.curve),
@@ -138,7 +171,7 @@ def figure2(images: NDArray, pool: NDArray, rows: int) -> Image.Image:
     return picture(data.figure2(images, pool, rows))
 
 
-def _label(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
+def label(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     """A line's name beside it, instead of a legend."""
     axes.annotate(
         text,

@@ -45,7 +45,12 @@ class Target:
         return self.distribution.log_prob(points).exp().numpy()
 
     def masses(self, edges: ArrayLike) -> Array:
-        """The mass of each bin between ``edges`` (n + 1,), from the distribution function; (n,). 1-D only."""
+        """The mass of each bin between ``edges`` (n + 1,), from the distribution function; (n,).
+
+        ValueError for a target in the plane.
+        """
+        if self.dimensions != 1:
+            raise ValueError(f"target {self.name!r} is in the plane; bins need one on the line")
         return np.diff(self.distribution.cdf(torch.as_tensor(np.asarray(edges, dtype=np.float64))).numpy())
 
     def sample(self, n: int, seed: int | None = None) -> Tensor:
@@ -193,21 +198,20 @@ def snapshot(generator: Generator, discriminator: Discriminator, target: Target,
 
     ValueError where x or z is not on the line.
     """
-    if target.dimensions != 1:
-        raise ValueError(f"target {target.name!r} is in the plane; a snapshot needs one on the line")
     inner = np.linspace(-target.reach, target.reach, bins + 1)
     edges = np.concatenate([[-np.inf], inner, [np.inf]])
     middles = np.concatenate([[inner[0]], (inner[:-1] + inner[1:]) / 2, [inner[-1]]])
+    p_data, p_g = target.masses(edges), pushforward(generator, edges)
     was_training = discriminator.training
     device = next(discriminator.parameters()).device
     logit = discriminator.eval()(torch.from_numpy(middles).float()[:, None].to(device))
     discriminator.train(was_training)
     width = _width(generator)
-    z = torch.linspace(-width, width, 33, device=device)[:, None]
+    z = torch.linspace(-width, width, 21, device=device)[:, None]
     return Snapshot(
         edges,
-        target.masses(edges),
-        pushforward(generator, edges),
+        p_data,
+        p_g,
         logit.double().cpu().numpy(),
         z[:, 0].double().cpu().numpy(),
         generator(z).flatten().double().cpu().numpy(),

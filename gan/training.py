@@ -140,7 +140,7 @@ def _play(
             start = time.perf_counter()
             totals = torch.zeros(len(STATISTICS), device=device)
             order = torch.randperm(len(x)).to(device)
-            for i in range(iterations):
+            for i in range(iterations):  # line 1 of Algorithm 1
                 _schedule(players, recipe, epoch, update=(epoch - 1) * iterations + i)
                 minibatches = [
                     x[order[j * recipe.batch_size : (j + 1) * recipe.batch_size]].float() / largest

@@ -129,6 +129,28 @@ def test_simultaneous_g_moves_against_the_discriminator_as_it_was(players):
     torch.testing.assert_close(weights(players.generator), weights(twins.generator))
 
 
+def test_fitting_d_moves_d_alone_over_all_points_before_any_comes_again(players, monkeypatch):
+    x = torch.arange(7.0)[:, None, None, None].expand(7, 1, 3, 3)
+    z = players.generator.draw_noise(7)
+    seen, rates = [], []
+
+    def step(players, x, z):
+        seen.append((x[:, 0, 0, 0], z))
+        rates.append(players.d_optimizer.param_groups[0]["lr"])
+        return discriminator_step(players, x, z)
+
+    monkeypatch.setattr(algorithm1, "discriminator_step", step)
+    g, d = weights(players.generator), weights(players.discriminator)
+    algorithm1.fit_discriminator(players, x, z, steps=5, batch_size=3)
+    assert torch.equal(weights(players.generator), g)
+    assert not torch.equal(weights(players.discriminator), d)
+    assert [len(chosen) for chosen, _ in seen] == [3] * 5
+    order = torch.cat([chosen for chosen, _ in seen]).long()
+    assert sorted(order[:7]) == sorted(order[7:14]) == list(range(7))
+    assert torch.equal(torch.cat([noise for _, noise in seen]), z[order])
+    assert rates == pytest.approx([0.1, 0.08, 0.06, 0.04, 0.02])
+
+
 @pytest.mark.parametrize("updates", ["alternating", "simultaneous"])
 def test_statistics_are_those_of_the_logits(players, updates):
     players.discriminator.eval()

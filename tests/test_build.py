@@ -134,11 +134,19 @@ def test_says_what_changed(toy, monkeypatch, capsys):
     assert reason("-p", "n", "4") == "unchanged, kept"
 
 
-def test_an_unknown_parameter_is_one_line_and_runs_nothing(toy, capsys):
-    assert build.main(["-p", "n", "4", "-p", "epoch", "4"], root=toy) == 2
+def test_a_parameter_may_be_for_one_notebook(toy, monkeypatch):
+    given = {}
+    monkeypatch.setattr(build, "run", lambda root, path, own, always: given.update({path.stem: own}))
+    build.main(["-p", "n", "4", "-p", "two.n", "5", "-p", "one.rate", "2"], root=toy)
+    assert given == {"one": {"n": 4, "rate": 2}, "two": {"n": 5}}
+
+
+@pytest.mark.parametrize("name", ["epoch", "two.rate", "three.n"])
+def test_an_unknown_parameter_is_one_line_and_runs_nothing(toy, capsys, name):
+    assert build.main(["-p", "n", "4", "-p", name, "4"], root=toy) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == "no notebook has the parameter epoch; there are: n, rate, word\n"
+    assert printed.err == f"no notebook has the parameter {name}; there are: n, rate, word\n"
     assert not (toy / "_build").exists()
 
 

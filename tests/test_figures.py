@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from gan import figures
+from gan import figures, toy
 from gan.parzen import Estimate
 
 HISTORY = pd.DataFrame(
@@ -64,6 +64,37 @@ def test_equal_figures_are_equal_files_that_a_dark_page_can_turn(draw):
     once = svg(draw())
     assert once == svg(draw())
     assert "stroke: #000000" in once and "#262626" not in once  # pure black turns white, a dark grey does not
+
+
+def stage(shift: float) -> toy.Snapshot:
+    """p_data on the line against itself, moved by ``shift``, before a D that says 3/4 everywhere."""
+    edges = np.concatenate([[-np.inf], np.linspace(-4, 4, 81), [np.inf]])
+    p_data, p_g = (toy.TARGETS["gaussian"].masses(edges - move) for move in (0, shift))
+    z = np.linspace(-1.7, 1.7, 5)
+    return toy.Snapshot(edges, p_data, p_g, np.full(82, math.log(3)), z, 3 * z)
+
+
+def test_figure_1_draws_what_the_snapshots_hold_in_the_papers_lines():
+    stages = [stage(shift) for shift in (2, 1, 0.5, 0)]
+    panels = figures.figure1(stages).axes
+    assert len(panels) == 4
+    for axes, drawn in zip(panels, stages, strict=True):
+        named = {line.get_label(): line for line in axes.get_lines()}
+        curves = {
+            "$p_\\mathrm{data}$": (drawn.density(drawn.p_data), figures.COLOURS["data"], ":"),
+            "$p_g$": (drawn.density(drawn.p_g), figures.COLOURS["generator"], "-"),
+            "$D$": (np.full(80, 0.75), figures.COLOURS["discriminator"], "--"),
+            "$D^*$": (drawn.d_star, figures.COLOURS["optimum"], "-"),
+        }
+        for name, (values, colour, stroke) in curves.items():
+            assert named[name].get_ydata() == pytest.approx(values)
+            assert (named[name].get_color(), named[name].get_linestyle()) == (colour, stroke)
+        (arrows,) = axes.collections  # from z's line to x's, where G(z) is in sight
+        assert arrows.get_offsets()[:, 1] == pytest.approx(-0.8)
+        ends = arrows.get_offsets()[:, 0] + arrows.U
+        assert ends == pytest.approx([-2.55, 0, 2.55])
+    texts = {text.get_text() for axes in panels for text in axes.texts}
+    assert {"(a)", "(b)", "(c)", "(d)", "$x$", "$z$"} <= texts
 
 
 def test_colours_are_okabe_and_itos():

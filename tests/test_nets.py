@@ -89,3 +89,16 @@ def test_interpolation_is_a_straight_line():
     start, end = torch.zeros(3), torch.tensor([2.0, -4.0, 6.0])
     expected = torch.tensor([[0.0, 0, 0], [1, -2, 3], [2, -4, 6]])
     torch.testing.assert_close(interpolate(start, end, 3), expected)
+
+
+def test_hidden_biases_start_where_they_are_told():
+    def biases(**given):
+        torch.manual_seed(0)
+        g = Generator(2, (300, 300), (3,), output="linear", **given)
+        return [layer.bias.detach() for layer in g.layers if isinstance(layer, torch.nn.Linear)]
+
+    assert all((bias == 0).all() for bias in biases())
+    *hidden, output = biases(bias_init=0.3)
+    assert (output == 0).all()
+    for bias in hidden:
+        assert -0.3 <= bias.min() < -0.27 and 0.27 < bias.max() <= 0.3
