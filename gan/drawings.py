@@ -210,8 +210,8 @@ def simplex(p_data: NDArray, paths: Mapping[str, Sequence[NDArray]]) -> Figure:
         return p[..., 1] + p[..., 2] / 2, p[..., 2] * math.sqrt(3) / 2
 
     contours = {"colors": COLOURS["other"], "linewidths": 0.5, "linestyles": "-"}
-    i, j = (m.ravel() for m in np.mgrid[0:61, 0:61])
-    grid = np.stack([60 - i - j, i, j], axis=1)[i + j <= 60] / 60
+    i, j = (m.ravel() for m in np.mgrid[0:41, 0:41])
+    grid = np.stack([40 - i - j, i, j], axis=1)[i + j <= 40] / 40
     levels = [theory.virtual_criterion(p_data, p) for p in grid]
     with style():
         figure = Figure(figsize=(8, 2.7), layout="constrained")
@@ -294,6 +294,7 @@ def landscape(
         left.plot(*line, color=COLOURS["other"])
         ends = line_paths[:, :, 0]
         for path in ends.T:
+            path = path[:: 1 + len(path) // 50]
             left.plot(path, np.interp(path, *line), ".", color=COLOURS["generator"], markersize=4)
         left.plot(ends[-1], np.interp(ends[-1], *line), "o", color=COLOURS["generator"], markersize=6)
         left.axhline(-math.log(4), **LINES["exact"])

@@ -124,7 +124,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "d_init": 0.3,
         "dropout_input": 0.0,
         "dropout_hidden": 0.0,
-        "epochs": 60,
+        "epochs": 40,
         "k": 3,
         "updates": "alternating",
         "batch_size": 250,

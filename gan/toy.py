@@ -136,13 +136,18 @@ def pushforward(generator: Generator, edges: ArrayLike, knots: int = 4001) -> Ar
 
     start, end, rise = prior[:-1], prior[1:], np.diff(x)
     lower, upper = np.minimum(x[:-1], x[1:]), np.maximum(x[:-1], x[1:])
-    below = np.zeros(len(edges))  # the prior's measure of {z : G(z) < edge}
-    for i, edge in enumerate(edges):
-        below[i] = (end - start)[(upper <= edge) & (lower < edge)].sum()
-        cut = np.flatnonzero((lower < edge) & (edge < upper))
-        at = _prior(generator, z[cut] + (edge - x[cut]) / rise[cut] * (z[cut + 1] - z[cut]))
-        below[i] += np.where(rise[cut] > 0, at - start[cut], end[cut] - at).sum()
-    return np.diff(below)
+    # ``below``, the prior's measure of {z : G(z) < edge}: pieces that lie wholly below the edge, …
+    above_lower = np.searchsorted(edges, lower, side="right")
+    above = np.maximum(above_lower, np.searchsorted(edges, upper, side="left"))
+    below = np.bincount(above, end - start, len(edges) + 1).cumsum()[:-1]
+    # … and of each piece that the edge cuts, the part on its lower side
+    count = above - above_lower
+    piece = np.repeat(np.arange(len(rise)), count)
+    edge = np.arange(len(piece)) - np.repeat(count.cumsum() - count - above_lower, count)
+    at = _prior(generator, z[piece] + (edges[edge] - x[piece]) / rise[piece] * np.diff(z)[piece])
+    part = np.where(rise[piece] > 0, at - start[piece], end[piece] - at)
+    below += np.bincount(edge, part, len(edges))
+    return np.maximum(np.diff(below), 0)  # a difference of equal sums may be −1e-17
 
 
 @dataclass(frozen=True)
