@@ -99,7 +99,7 @@ def test_language_and_alternative_texts(pages: dict[str, BeautifulSoup]) -> None
 
 def prose(soup: BeautifulSoup) -> str:
     """The visible text of a page without code and formulas."""
-    body = BeautifulSoup(str(soup.select_one("main")), "html.parser")
+    body = BeautifulSoup(str(soup.select_one("article") or soup.select_one("main")), "html.parser")
     for tag in body.select("pre, code, script, style, .math"):
         tag.decompose()
     return body.get_text()
@@ -259,7 +259,8 @@ def test_the_lines_of_an_algorithm_are_counted(
             nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
             spoken = {node["nodeId"]: node for node in nodes}
             boxes = [spoken[i] for n in nodes if n["role"]["value"] == "listitem" for i in n["childIds"]]
-            texts = [spoken[i]["name"]["value"] for box in boxes for i in box["childIds"]]
+            inside = [spoken[i] for box in boxes for i in box["childIds"]]
+            texts = [node["name"]["value"] for node in inside if "name" in node]
             numbers = [text for text in texts if text.isdecimal()]
             assert sorted(map(int, numbers)) == list(range(1, len(lines) + 1)), page
 
