@@ -108,9 +108,8 @@ generators = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(generators)
-def test_the_mass_of_p_g_is_1_and_its_distribution_that_of_samples(generator):
+def check_p_g(generator: Generator) -> None:
+    """Its total mass is 1, and its distribution function the empirical one."""
     assert toy.pushforward(generator, ALL) == pytest.approx(1, abs=1e-12)
     n = 20_000
     z = generator.draw_noise(n, torch.Generator().manual_seed(0)).double()
@@ -122,6 +121,12 @@ def test_the_mass_of_p_g_is_1_and_its_distribution_that_of_samples(generator):
     assert (masses >= 0).all() and masses.sum() == pytest.approx(1, abs=1e-12)
     empirical = np.searchsorted(samples, edges[1:-1]) / n
     assert np.cumsum(masses)[:-1] == pytest.approx(empirical, abs=2.5 / math.sqrt(n))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(generators)
+def test_the_mass_of_p_g_is_1_and_its_distribution_that_of_samples(generator):
+    check_p_g(generator)
 
 
 def hat(*, slope: float) -> Generator:
@@ -235,3 +240,18 @@ def test_figure_1_learns(tmp_path):
     )  # fmt: skip
     apart = [gan.theory.jensen_shannon(stage.p_data, stage.p_g) for stage in (stages[0], stages[-1])]
     assert apart[1] < apart[0] / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("_prior", lambda generator, z: z / 3.4 + 0.5),  # not all of the prior's width
+        ("_knots", lambda *_: torch.tensor([[-math.sqrt(3)], [math.sqrt(3)]]).double()),  # no kinks
+    ],
+)
+def test_the_checks_of_p_g_can_fail(monkeypatch, name, broken):
+    monkeypatch.setattr(toy, name, broken)
+    with pytest.raises(AssertionError):
+        test_atoms_and_folds_are_exact()
+    with pytest.raises(AssertionError):
+        check_p_g(make_generator((8,), "relu", "linear", "uniform", 1.0, seed=3))
