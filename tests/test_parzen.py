@@ -43,6 +43,18 @@ def test_against_brute_force(n, m, d, sigma, seed):
     np.testing.assert_allclose(out.numpy(), brute_force(x, samples, sigma), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("size", [1.0, 55.0])  # images in [0, 1]; CIFAR's, of norm 55
+@pytest.mark.parametrize("sigma", [0.1, 0.215, 1.0])
+def test_float32_images_are_within_a_thousandth_of_a_nat(size, sigma):
+    rng = np.random.default_rng(0)
+    strokes = rng.random((40, 784)) < 0.2
+    samples = (strokes[rng.integers(40, size=600)] * rng.random((600, 784))).astype(np.float32)
+    x = np.clip(samples[:200] + 0.02 * rng.normal(size=(200, 784)), 0, 1).astype(np.float32)
+    x, samples = (np.float32(size) * points for points in (x, samples))
+    out = parzen.log_likelihood(x, samples, sigma).numpy()
+    assert abs(out - brute_force(x, samples, sigma)).max() < 1e-3
+
+
 def test_one_sample_is_one_gaussian():
     x, mean = np.random.default_rng(0).random((20, 7)), np.full(7, 0.3)
     expected = multivariate_normal(mean, 0.25 * np.eye(7)).logpdf(x)
