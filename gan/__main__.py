@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,9 +20,12 @@ def train(arguments: argparse.Namespace) -> None:
         recipe,
         out,
         device=arguments.device,
+        engine=arguments.engine,
         overwrite=arguments.overwrite,
         data_dir=arguments.data_dir,
     )
+    if int(os.environ.get("RANK", 0)):  # of torchrun's processes only the first one speaks
+        return
     print(run.history.tail(1).to_string(index=False))
     print(f"{run.folder}: {run.provenance()}")
 
@@ -55,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command.add_argument("--out", type=Path, help="the run's folder (default: runs/RECIPE…)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0, … or mps")
+    command.add_argument("--engine", default="auto", help="auto, eager, compiled or graph")
     command.add_argument("--overwrite", action="store_true", help="start again where a run is there")
     command.set_defaults(run=train)
 

@@ -3,6 +3,9 @@
 The paper's form *alternates*: k steps of D, each on a fresh minibatch of data and of noise, then one
 step of G on fresh noise. The authors' code updates both *simultaneously*: D and G take their
 gradients from one minibatch, through the same dropout masks, before either moves.
+
+A step draws what is random, takes a gradient and moves. The gradients are functions of what was drawn
+and of the weights alone, so that `gan.engine` may run them in other ways with the same result.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,11 +25,20 @@ from . import objective
 from .nets import Discriminator, Generator
 
 STATISTICS = ("d_loss", "g_loss", "d_real", "d_fake", "value")
+Masks = Sequence[Tensor]
+
+
+def _as_it_is(x: Any, *_: Any) -> Any:
+    return x
 
 
 @dataclass
 class Players:
-    """G and D, how each moves, what G descends, and the arithmetic (an autocast context, or none)."""
+    """G and D, how each moves, what G descends, and the arithmetic (an autocast context, or none).
+
+    The last three are `gan.engine`'s: what becomes of a gradient's function before it is called; this
+    process's part of a minibatch's rows; and the mean of gradients over all processes.
+    """
 
     generator: Generator
     discriminator: Discriminator
@@ -33,35 +46,103 @@ class Players:
     d_optimizer: Optimizer
     g_loss: Callable[[Tensor], Tensor] = objective.non_saturating
     precision: Callable[[], AbstractContextManager] = nullcontext
+    prepare: Callable[[Callable], Callable] = _as_it_is
+    part: Callable[..., Any] = _as_it_is
+    average: Callable[[Sequence[Tensor]], Sequence[Tensor]] = _as_it_is
 
 
-def gradients(loss: Tensor, optimizer: Optimizer, keep_graph: bool = False) -> None:
-    """Set the gradients of ``optimizer``'s own parameters, replacing old ones; touch no others."""
-    parameters = [w for group in optimizer.param_groups for w in group["params"]]
-    for w, gradient in zip(
-        parameters, torch.autograd.grad(loss, parameters, retain_graph=keep_graph), strict=True
-    ):
-        w.grad = gradient
+def judge(discriminator: Discriminator, x: Tensor, fake: Tensor, masks: Masks) -> tuple[Tensor, Tensor]:
+    """D's logits (float32) for the data and for G's samples, in one pass through ``masks``."""
+    logits = discriminator(torch.cat([x, fake.to(x.dtype)]), masks).float()
+    return logits[: len(x)], logits[len(x) :]
 
 
-def judge(discriminator: Discriminator, x: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """D's logits (float32) for the data and for G's samples, in one pass."""
-    real, generated = discriminator(torch.cat([x, fake.to(x.dtype)])).float().split([len(x), len(fake)])
-    return real, generated
+def discriminator_gradient(
+    players: Players, x: Tensor, z: Tensor, masks: Masks
+) -> tuple[Sequence[Tensor], Tensor, Tensor]:
+    """Line 5's gradient for data ``x`` (m, …), noise ``z`` (m, noise_size) and 2m rows of masks.
 
-
-def discriminator_step(players: Players, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Line 5: D ascends V on data ``x`` (m, …) and noise ``z`` (m, noise_size); G stays.
-
-    Returns D's logits before the step.
+    With D's logits for the data and for G's samples, (m,) each.
     """
     with players.precision():
         with torch.no_grad():
             fake = players.generator(z)
-        real_logits, fake_logits = judge(players.discriminator, x, fake)
-    gradients(objective.discriminator_loss(real_logits, fake_logits), players.d_optimizer)
-    players.d_optimizer.step()
+        real_logits, fake_logits = judge(players.discriminator, x, fake, masks)
+    loss = objective.discriminator_loss(real_logits, fake_logits)
+    gradient = torch.autograd.grad(loss, list(players.discriminator.parameters()))
+    return gradient, real_logits.detach(), fake_logits.detach()
+
+
+def generator_gradient(players: Players, z: Tensor, masks: Masks) -> tuple[Sequence[Tensor], Tensor]:
+    """Line 8's gradient for noise ``z`` (m, noise_size) and m rows of masks, with G's loss."""
+    with players.precision():
+        logits = players.discriminator(players.generator(z), masks).float()
+    loss = players.g_loss(logits)
+    return torch.autograd.grad(loss, list(players.generator.parameters())), loss.detach()
+
+
+def both_gradients(
+    players: Players, x: Tensor, z: Tensor, masks: Masks
+) -> tuple[Sequence[Tensor], Sequence[Tensor], Tensor, Tensor, Tensor]:
+    """D's and G's gradient from one forward pass, D's logits for data and samples, and G's loss."""
+    with players.precision():
+        fake = players.generator(z)
+        real_logits, fake_logits = judge(players.discriminator, x, fake, masks)
+    d_loss = objective.discriminator_loss(real_logits, fake_logits)
+    g_loss = players.g_loss(fake_logits)
+    d_weights, g_weights = (list(n.parameters()) for n in (players.discriminator, players.generator))
+    d_gradient = torch.autograd.grad(d_loss, d_weights, retain_graph=True)
+    g_gradient = torch.autograd.grad(g_loss, g_weights)
+    return d_gradient, g_gradient, real_logits.detach(), fake_logits.detach(), g_loss.detach()
+
+
+def move(optimizer: Optimizer, gradient: Sequence[Tensor]) -> None:
+    """One step of ``optimizer`` along ``gradient``, which replaces any older one."""
+    weights = [w for group in optimizer.param_groups for w in group["params"]]
+    for w, g in zip(weights, gradient, strict=True):
+        w.grad = g
+    optimizer.step()
+
+
+def discriminator_step(
+    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
+) -> tuple[Tensor, Tensor]:
+    """Line 5: D ascends V on data ``x`` (m, …) and noise ``z`` (m, noise_size); G stays.
+
+    ``masks`` are drawn where none are given, 2m rows. Returns D's logits before the step.
+    """
+    drawn = _deal(players, (x, z), masks, copies=2)
+    gradient, real_logits, fake_logits = players.prepare(discriminator_gradient)(players, *drawn)
+    move(players.d_optimizer, players.average(gradient))
     return real_logits, fake_logits
+
+
+def generator_step(players: Players, z: Tensor, masks: Masks | None = None) -> Tensor:
+    """Line 8: G descends its loss on noise ``z`` (m, noise_size); D stays. Returns the loss."""
+    drawn = _deal(players, (z,), masks, copies=1)
+    gradient, loss = players.prepare(generator_gradient)(players, *drawn)
+    move(players.g_optimizer, players.average(gradient))
+    return loss
+
+
+def simultaneous_step(
+    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Lines 5 and 8 at once, each against the other player as it was. Returns D's logits and G's loss."""
+    drawn = _deal(players, (x, z), masks, copies=2)
+    d_gradient, g_gradient, *rest = players.prepare(both_gradients)(players, *drawn)
+    gradients = players.average([*d_gradient, *g_gradient])
+    move(players.d_optimizer, gradients[: len(d_gradient)])
+    move(players.g_optimizer, gradients[len(d_gradient) :])
+    real_logits, fake_logits, g_loss = rest
+    return real_logits, fake_logits, g_loss
+
+
+def _deal(players: Players, rows: Sequence[Tensor], masks: Masks | None, copies: int) -> list[Any]:
+    """This process's part of ``rows`` (m, …) and of ``copies`` times m rows of masks, drawn if need be."""
+    if masks is None:
+        masks = players.discriminator.draw_masks(copies * len(rows[0]))
+    return [*(players.part(r) for r in rows), [players.part(mask, copies) for mask in masks]]
 
 
 def fit_discriminator(players: Players, x: Tensor, z: Tensor, *, steps: int, batch_size: int) -> None:
@@ -76,16 +157,6 @@ def fit_discriminator(players: Players, x: Tensor, z: Tensor, *, steps: int, bat
     for chosen in order[: steps * batch_size].split(batch_size):
         discriminator_step(players, x[chosen], z[chosen])
         schedule.step()
-
-
-def generator_step(players: Players, z: Tensor) -> Tensor:
-    """Line 8: G descends its loss on noise ``z`` (m, noise_size); D stays. Returns the loss."""
-    with players.precision():
-        logits = players.discriminator(players.generator(z)).float()
-    loss = players.g_loss(logits)
-    gradients(loss, players.g_optimizer)
-    players.g_optimizer.step()
-    return loss
 
 
 def alternating(players: Players, minibatches: Iterable[Tensor]) -> Tensor:
@@ -107,19 +178,10 @@ def simultaneous(players: Players, minibatches: Sequence[Tensor]) -> Tensor:
     Returns STATISTICS (5,), detached and on the device.
     """
     (x,) = minibatches
-    with players.precision():
-        fake = players.generator(players.generator.draw_noise(len(x)))
-        real_logits, fake_logits = judge(players.discriminator, x, fake)
-    g_loss = players.g_loss(fake_logits)
-    d_loss = objective.discriminator_loss(real_logits, fake_logits)
-    gradients(d_loss, players.d_optimizer, keep_graph=True)
-    gradients(g_loss, players.g_optimizer)
-    players.d_optimizer.step()
-    players.g_optimizer.step()
-    return statistics(real_logits, fake_logits, g_loss)
+    z = players.generator.draw_noise(len(x))
+    return statistics(*simultaneous_step(players, x, z))
 
 
-@torch.no_grad()
 def statistics(real: Tensor, fake: Tensor, g_loss: Tensor) -> Tensor:
     """(d_loss, g_loss, mean D(x), mean D(G(z)), V), as the minibatch and its dropout masks gave them."""
     v = objective.value(real, fake)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from . import toy
@@ -53,13 +54,17 @@ class Dataset:
         return digest.hexdigest()
 
     def split(self, valid: int) -> tuple[NDArray, NDArray]:
-        """The training images without the last ``valid``, and those, as §5 splits 50 000 + 10 000."""
-        if not 0 < valid < len(self.x_train):
+        """The training images without the last ``valid``, and those, as §5 splits 50 000 + 10 000.
+
+        With 0 nothing is held out: all of them, and the last sixth once more, so that σ can be chosen.
+        """
+        n = len(self.x_train)
+        if not 0 <= valid < n:
             raise ValueError(
-                f"valid = {valid}: {self.name} has {len(self.x_train)} training images, "
-                f"so from 1 to {len(self.x_train) - 1} of them can be held out"
+                f"valid = {valid}: {self.name} has {n} training images, "
+                f"so from 0 to {n - 1} of them can be held out"
             )
-        return self.x_train[:-valid], self.x_train[-valid:]
+        return self.x_train[: n - valid], self.x_train[n - (valid or -(-n // 6)) :]
 
 
 def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
@@ -82,7 +87,7 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
 
 
 def scale(x: NDArray) -> NDArray[np.float32]:
-    """uint8 images (n, h, w[, c]) -> float32 (n, c, h, w) in [0, 1], as D and G see them; points stay."""
+    """uint8 images (n, h, w[, c]) -> float32 (n, c, h, w) in [0, 1]; points stay."""
     if x.dtype == np.float32:
         return x
     images = x[:, None] if x.ndim == 3 else np.moveaxis(x, -1, 1)
@@ -118,11 +123,18 @@ def figure2(images: NDArray, pool: NDArray, rows: int) -> NDArray[np.uint8]:
 
 
 def nearest(queries: NDArray, pool: NDArray) -> NDArray[np.intp]:
-    """For each of ``queries`` (n, …) the index of its Euclidean nearest in ``pool`` (m, …); (n,)."""
-    from sklearn.neighbors import NearestNeighbors
+    """For each of ``queries`` (n, …) the index of its Euclidean nearest in ``pool`` (m, …); (n,).
 
-    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(pool.reshape(len(pool), -1))
-    return search.kneighbors(queries.reshape(len(queries), -1), return_distance=False)[:, 0]
+    Matrix products find the eight nearest of each, whose distances are then taken in float64.
+    """
+    x, points = (torch.from_numpy(np.asarray(a).reshape(len(a), -1)).float() for a in (queries, pool))
+    norms = torch.linalg.vector_norm(points, dim=1).square_()
+    found = []
+    for block in x.split(max(1, 2**24 // len(points))):
+        near = torch.addmm(norms, block, points.T, alpha=-2).topk(min(8, len(points)), largest=False).indices
+        exact = (block[:, None].double() - points[near]).square().sum(-1)
+        found.append(near.gather(1, exact.argmin(1, keepdim=True))[:, 0])
+    return torch.cat(found).numpy()
 
 
 def _digits() -> Dataset:

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
-Activation = Literal["relu", "sigmoid", "linear"]
+Init = Positive | Literal["pytorch"]
+Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "linear"]
 Images = Literal["mnist", "digits"]
 Targets = Literal["gaussian", "mixture", "laplace", "uniform", "cauchy", "far", "intervals", "ring", "grid"]
 
@@ -21,8 +22,10 @@ class Recipe(BaseModel):
 
     name: str
     dataset: Images | Targets = "mnist"
-    valid: Count = 10_000
-    """Training images held out at the end, for choosing the Parzen window's σ."""
+    valid: Annotated[int, Field(ge=0)] = 10_000
+    """Training images held out at the end, for choosing the Parzen window's σ; 0 trains on all."""
+    scaling: Literal["unit", "signed"] = "unit"
+    """Pixels as G makes and D sees them: in [0, 1], or in [−1, 1] (and then G ends in a tanh)."""
 
     # G: the noise prior and the multilayer perceptron
     noise: Literal["uniform", "gaussian"] = "uniform"
@@ -30,15 +33,21 @@ class Recipe(BaseModel):
     g_hidden: tuple[Count, ...] = (1200, 1200)
     g_activations: tuple[Activation, ...] = ("relu", "relu")
     g_output: Activation = "sigmoid"
-    g_init: Positive = 0.05
-    """Weights start uniform on (−g_init, g_init); a sigmoid output's bias starts at the data's marginals."""
+    g_batch_norm: Literal["none", "meant", "written"] = "none"
+    """In all hidden layers but the first: PyTorch-GAN's, with the momentum it meant or the ε it wrote."""
+    g_init: Init = 0.05
+    """Weights start uniform on (−g_init, g_init); a sigmoid output's bias starts at the data's marginals.
+
+    With "pytorch" weights and biases start as `torch.nn.Linear` leaves them; so in ``d_init``."""
     g_bias_init: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Hidden biases start uniform on (−g_bias_init, g_bias_init)."""
 
     # D: maxout, with dropout on its input and on its hidden layers
     d_hidden: tuple[Count, ...] = (240, 240)
+    d_activation: Literal["maxout", "leaky_relu"] = "maxout"
     d_pieces: Count = 5
-    d_init: Positive = 0.005
+    """Linear pieces of each maxout unit; 1 with another activation."""
+    d_init: Init = 0.005
     dropout_input: Probability = 0.2
     dropout_hidden: Probability = 0.5
 
@@ -78,6 +87,13 @@ class Recipe(BaseModel):
                 f"g_activations = {self.g_activations} must name one activation for each of "
                 f"g_hidden = {self.g_hidden}"
             )
+        if (self.g_output == "tanh") != (self.scaling == "signed"):
+            raise ValueError(
+                f"scaling = {self.scaling!r} and g_output = {self.g_output!r} do not agree: "
+                f'"signed" is for "tanh", and the other way round'
+            )
+        if self.d_activation != "maxout" and self.d_pieces != 1:
+            raise ValueError(f"d_pieces = {self.d_pieces} is for maxout; {self.d_activation} needs 1")
         if self.k > 1 and self.updates == "simultaneous":
             raise ValueError(
                 f'k = {self.k} needs updates="alternating": a simultaneous update has one D step per G step'
@@ -109,6 +125,31 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epochs": 40,
         "batch_size": 50,
         "momentum_epochs": 40,
+    },
+    # The linked implementation, PyTorch-GAN's gan.py, on all 60 000 images. It lets G move first, then D on
+    # the same samples, made before G moved: both gradients are those of a simultaneous update.
+    "pytorch-gan": {
+        "valid": 0,
+        "scaling": "signed",
+        "noise": "gaussian",
+        "g_hidden": (128, 256, 512, 1024),
+        "g_activations": ("leaky_relu",) * 4,
+        "g_output": "tanh",
+        "g_batch_norm": "meant",
+        "g_init": "pytorch",
+        "d_hidden": (512, 256),
+        "d_activation": "leaky_relu",
+        "d_pieces": 1,
+        "d_init": "pytorch",
+        "dropout_input": 0.0,
+        "dropout_hidden": 0.0,
+        "epochs": 200,
+        "batch_size": 64,
+        "optimizer": "adam",
+        "learning_rate": 2e-4,
+        "learning_rate_decay": 1.0,
+        "momentum": 0.5,
+        "momentum_final": 0.5,
     },
     # Figure 1: one-dimensional z and x. Its rectifiers' kinks need biases to be spread out.
     "figure1": {

@@ -184,12 +184,18 @@ def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> d
     }
 
 
+def latest(record: dict[str, Any]) -> dict[str, Any]:
+    """Where a run was last gone on with: device, versions, commit, engine."""
+    return record.get("resumed", [record])[-1]
+
+
 def resumed_record(before: dict[str, Any], now: dict[str, Any], epoch: int) -> dict[str, Any]:
     """run.json of a run that goes on after ``epoch``; says so where machine or code are not the same."""
-    last = before.get("resumed", [before])[-1]
+    last = latest(before)
     record = before | {"recipe": now["recipe"]}
-    if any(now[key] != last[key] for key in ("device", "versions", "commit")):
-        here = {key: now[key] for key in ("started", "device", "versions", "commit")}
+    keys = ("device", "versions", "commit", "engine")
+    if any(now[key] != last.get(key, "eager") for key in keys):
+        here = {key: now[key] for key in ("started", *keys)}
         record["resumed"] = [*before.get("resumed", []), {"after_epoch": epoch, **here}]
     return record
 

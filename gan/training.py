@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import data, runs
-from .algorithm1 import ITERATIONS, STATISTICS, Players
+from .algorithm1 import STATISTICS, Players
+from .engine import choose, iteration, join, mean, processes, tell
 from .nets import marginal_bias, networks
 from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
@@ -36,21 +37,25 @@ def train(
     data_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
     after_epoch: Callable[[int, Players], None] | None = None,
+    engine: str = "auto",
 ) -> Run:
     """Train ``recipe`` in the folder ``out`` and return the run. Source: Algorithm 1, §5.
 
     A finished run is loaded; one that was stopped (Ctrl-C) goes on from its last checkpoint, with
     the same result, bit for bit, as if it had not been; ``overwrite`` starts again. ``device`` is
-    "auto" (CUDA, then MPS, then CPU) or a torch device. An epoch is one pass of D over the data;
+    "auto" (CUDA, then MPS, then CPU) or a torch device; ``engine`` is "auto" or one of
+    `gan.engine.ENGINES`, and a run that goes on keeps its own. An epoch is one pass of D over the data;
     ``after_epoch`` is called with its number, from 1, and the players, who must stay as they are.
+
+    In the processes of ``torchrun`` each takes an equal part of every minibatch; the first one writes.
 
     ValueError: ``out`` holds another recipe's run or no run, or the batch does not fit the data.
     FloatingPointError: a loss is no longer finite; the folder keeps the last good checkpoint.
     """
     folder = Path(out)
-    where = pick_device(device)
-    if runs.check(folder, recipe, overwrite) and (run := Run.load(folder)).finished and run.recipe == recipe:
-        return run
+    where, writes = join(pick_device(device), recipe.batch_size)
+    if tell(lambda: runs.check(folder, recipe, overwrite) and _finished(folder, recipe)):
+        return Run.load(folder)
     dataset = data.load(recipe.dataset, data_dir)
     images, _ = dataset.split(recipe.valid)
     if recipe.batch_size * recipe.k > len(images):
@@ -58,16 +63,24 @@ def train(
             f"batch_size = {recipe.batch_size} with k = {recipe.k} needs {recipe.batch_size * recipe.k} "
             f"training images; {dataset.name} has {len(images)}"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    choose(engine, where, updates=0)
     try:
-        lock = FileLock(folder / ".lock", timeout=0)
-        with lock, torch.random.fork_rng([where.index or 0] if where.type == "cuda" else []):
-            if overwrite:
-                runs.clear(folder)
-            _play(recipe, folder, dataset, images, where, progress, after_epoch)
+        with ExitStack() as stack:
+            stack.enter_context(torch.random.fork_rng([where.index or 0] if where.type == "cuda" else []))
+            if writes:
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(FileLock(folder / ".lock", timeout=0))
+                if overwrite:
+                    runs.clear(folder)
+            _play(recipe, folder, dataset, images, where, engine, progress and writes, after_epoch)
     except Timeout:
         raise ValueError(f"{folder} is being trained by another process: choose another folder") from None
-    return Run.load(folder)
+    return tell(lambda: Run.load(folder))
+
+
+def _finished(folder: Path, recipe: Recipe) -> bool:
+    run = Run.load(folder)
+    return run.finished and run.recipe == recipe
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -86,27 +99,46 @@ def pick_device(device: str = "auto") -> torch.device:
 
 def make_players(recipe: Recipe, images: Any, device: torch.device) -> Players:
     """Both networks on ``device``, freshly initialised for uint8 ``images``, and how they move."""
-    scaled = torch.from_numpy(data.scale(images))
-    bias = marginal_bias(scaled) if recipe.g_output == "sigmoid" else None
-    generator, discriminator = networks(recipe, scaled.shape[1:], bias)
+    bias = marginal_bias(torch.from_numpy(data.scale(images))) if recipe.g_output == "sigmoid" else None
+    generator, discriminator = networks(recipe, data.scale(images[:1]).shape[1:], bias)
     generator, discriminator = generator.to(device), discriminator.to(device)
+    bf16 = partial(torch.autocast, device.type, torch.bfloat16, cache_enabled=False)
     return Players(
         generator,
         discriminator,
-        make_optimizer(recipe, generator, device),
-        make_optimizer(recipe, discriminator, device),
+        make_optimizer(recipe, generator),
+        make_optimizer(recipe, discriminator),
         GENERATOR_LOSSES[recipe.loss],
-        partial(torch.autocast, device.type, torch.bfloat16) if recipe.precision == "bf16" else nullcontext,
+        bf16 if recipe.precision == "bf16" else nullcontext,
     )
 
 
-def make_optimizer(recipe: Recipe, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
-    """SGD with momentum, or Adam, at the recipe's first rate."""
-    fused = device.type in ("cpu", "cuda")
+def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    """SGD with momentum, or Adam, at the recipe's first rate; all weights in one pass (``fused``)."""
     if recipe.optimizer == "adam":
         betas = (recipe.momentum, recipe.beta2)
-        return torch.optim.Adam(network.parameters(), recipe.learning_rate, betas, fused=fused)
-    return torch.optim.SGD(network.parameters(), recipe.learning_rate, recipe.momentum, fused=fused)
+        return torch.optim.Adam(network.parameters(), recipe.learning_rate, betas, fused=True)
+    return torch.optim.SGD(network.parameters(), recipe.learning_rate, recipe.momentum, fused=True)
+
+
+class Average:
+    """An exponential average of a network's weights; what is no weight (batch norm's statistics) is copied.
+
+    It starts from the weights after the first update.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(network)
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        self.updates += 1
+        share = 1.0 if self.updates == 1 else 1 - self.decay
+        torch._foreach_lerp_(list(self.module.parameters()), list(network.parameters()), share)
+        for kept, buffer in zip(self.module.buffers(), network.buffers(), strict=True):
+            kept.copy_(buffer)
 
 
 def _play(
@@ -115,42 +147,32 @@ def _play(
     dataset: data.Dataset,
     images: Any,
     device: torch.device,
+    engine: str,
     progress: bool,
     after_epoch: Callable[[int, Players], None] | None,
 ) -> None:
     """The loop: from a fresh start, or from the checkpoint in ``folder``, to the recipe's last epoch."""
+    iterations = len(images) // (recipe.batch_size * recipe.k)
     torch.manual_seed(recipe.seed)
     players = make_players(recipe, images, device)
-    average = (
-        AveragedModel(players.generator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
-        if recipe.ema
-        else None
-    )
-    history, record = _begin(recipe, folder, dataset, players, average, device)
+    average = Average(players.generator, recipe.ema) if recipe.ema else None
+    record, state = tell(lambda: _begin(recipe, folder, dataset, device, engine, iterations))
+    history = _restore(state, players, average, device) if state else []
+    iterate = iteration(players, recipe.updates, runs.latest(record)["engine"], device)
 
-    x = torch.from_numpy(images).to(device)  # uint8 on the device; minibatches become float there
-    x = x[:, None] if x.ndim == 3 else x.movedim(-1, 1)
-    largest = 255 if x.dtype == torch.uint8 else 1
-    iterate = ITERATIONS[recipe.updates]
-    iterations = len(x) // (recipe.batch_size * recipe.k)
+    x = resident(images, device)
     saved = time.monotonic()
     total, done = recipe.epochs * iterations, len(history) * iterations
     with tqdm(total=total, initial=done, unit="it", disable=not progress, leave=False) as bar:
         for epoch in range(len(history) + 1, recipe.epochs + 1):
             start = time.perf_counter()
             totals = torch.zeros(len(STATISTICS), device=device)
-            order = torch.randperm(len(x)).to(device)
-            for i in range(iterations):  # line 1 of Algorithm 1
-                _schedule(players, recipe, epoch, update=(epoch - 1) * iterations + i)
-                minibatches = [
-                    x[order[j * recipe.batch_size : (j + 1) * recipe.batch_size]].float() / largest
-                    for j in range(i * recipe.k, (i + 1) * recipe.k)
-                ]
-                totals += iterate(players, minibatches)
+            for row in updates(iterate, players, recipe, x, epoch):
+                totals += row
                 if average:
-                    average.update_parameters(players.generator)
+                    average.update(players.generator)
                 bar.update()
-            means = dict(zip(STATISTICS, (totals / iterations).tolist(), strict=True))
+            means = dict(zip(STATISTICS, mean(totals / iterations).tolist(), strict=True))
             if not all(map(math.isfinite, means.values())):
                 raise FloatingPointError(
                     f"epoch {epoch}: the losses are no longer finite ({means}); {folder} keeps the last good "
@@ -161,25 +183,53 @@ def _play(
                 after_epoch(epoch, players)
             bar.set_postfix_str(f"epoch {epoch}, V {means['value']:.3f}, −log 4 {-math.log(4):.3f}")
             if epoch == recipe.epochs or time.monotonic() - saved > SAVE_EVERY:
-                runs.save(folder, record, _state(players, average, history, device))
+                state = _state(players, average, history, device)
+                tell(partial(runs.save, folder, record, state))
                 saved = time.monotonic()
+
+
+def resident(images: Any, device: torch.device) -> Tensor:
+    """A data set's images (n, c, h, w) on the device, uint8 as they are; minibatches become float there."""
+    x = torch.from_numpy(images).to(device)
+    return x[:, None] if x.ndim == 3 else x.movedim(-1, 1)
+
+
+def updates(
+    iterate: Callable[[Sequence[Tensor]], Tensor], players: Players, recipe: Recipe, x: Tensor, epoch: int
+) -> Iterator[Tensor]:
+    """One epoch: every row of ``x`` once (less what fills no iteration), in random order.
+
+    Yields each iteration's statistics as they are, on the device; nothing here waits for it.
+    """
+    size = recipe.batch_size * recipe.k
+    iterations = len(x) // size
+    order = torch.randperm(len(x)).to(x.device)
+    for i in range(iterations):  # line 1 of Algorithm 1
+        _schedule(players, recipe, epoch, update=(epoch - 1) * iterations + i)
+        rows = x[order[i * size : (i + 1) * size]]
+        if rows.dtype == torch.uint8:
+            rows = rows.float() / 255
+        if recipe.scaling == "signed":
+            rows = rows * 2 - 1
+        yield iterate(rows.split(recipe.batch_size))
 
 
 def _schedule(players: Players, recipe: Recipe, epoch: int, update: int) -> None:
     """Give both optimizers the rate of this update and the momentum of this epoch."""
-    momentum = recipe.momentum_at(epoch)
+    momentum, rate = recipe.momentum_at(epoch), recipe.learning_rate_at(update)
     for optimizer in (players.g_optimizer, players.d_optimizer):
         for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate_at(update)
+            if isinstance(group["lr"], Tensor):  # which a CUDA graph reads
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
             if recipe.optimizer == "adam":
                 group["betas"] = (momentum, recipe.beta2)
             else:
                 group["momentum"] = momentum
 
 
-def _state(
-    players: Players, average: AveragedModel | None, history: list, device: torch.device
-) -> dict[str, Any]:
+def _state(players: Players, average: Average | None, history: list, device: torch.device) -> dict[str, Any]:
     """All that decides what comes next, at the end of an epoch."""
     return {
         "generator": players.generator.state_dict(),
@@ -187,7 +237,7 @@ def _state(
         "g_optimizer": players.g_optimizer.state_dict(),
         "d_optimizer": players.d_optimizer.state_dict(),
         "average": average.module.state_dict() if average else None,
-        "averaged": int(average.n_averaged) if average else 0,
+        "averaged": average.updates if average else 0,
         "rng": torch.get_rng_state(),
         "rng_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "history": history,
@@ -195,34 +245,43 @@ def _state(
 
 
 def _begin(
-    recipe: Recipe,
-    folder: Path,
-    dataset: data.Dataset,
-    players: Players,
-    average: AveragedModel | None,
-    device: torch.device,
-) -> tuple[list[dict[str, float]], dict[str, Any]]:
-    """The history and run.json to go on with; restores ``players`` where ``folder`` has a checkpoint."""
+    recipe: Recipe, folder: Path, dataset: data.Dataset, device: torch.device, engine: str, iterations: int
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """run.json to go on with, and the checkpoint in ``folder``, if it has one."""
     record = runs.new_record(recipe, device, dataset)
+    if processes() > 1:
+        record["device"] = f"{processes()} × {record['device']}"
     if not (folder / runs.CHECKPOINT).exists():
+        record["engine"] = choose(engine, device, recipe.epochs * iterations)
         runs.write_record(folder, record)
-        return [], record
+        return record, None
     before = Run.load(folder).record
     if before["data_sha256"] != record["data_sha256"]:
         raise ValueError(
             f"{folder} was trained on other {dataset.name} data: choose another folder, or overwrite=True"
         )
-    state: dict[str, Any] = torch.load(folder / runs.CHECKPOINT, map_location=device, weights_only=True)
+    state: dict[str, Any] = torch.load(folder / runs.CHECKPOINT, map_location="cpu", weights_only=True)
+    kept = runs.latest(before).get("engine", "eager")
+    if engine == "auto" and (kept != "graph" or device.type == "cuda"):
+        engine = kept
+    record["engine"] = choose(engine, device, recipe.epochs * iterations)
+    record = runs.resumed_record(before, record, epoch=len(state["history"]))
+    runs.write_record(folder, record)
+    return record, state
+
+
+def _restore(
+    state: dict[str, Any], players: Players, average: Average | None, device: torch.device
+) -> list[dict[str, float]]:
+    """Put ``players``, ``average`` and the random numbers back as ``state`` has them; returns its history."""
     players.generator.load_state_dict(state["generator"])
     players.discriminator.load_state_dict(state["discriminator"])
     players.g_optimizer.load_state_dict(state["g_optimizer"])
     players.d_optimizer.load_state_dict(state["d_optimizer"])
     if average:
         average.module.load_state_dict(state["average"])
-        average.n_averaged.fill_(state["averaged"])
-    torch.set_rng_state(state["rng"].cpu())
+        average.updates = state["averaged"]
+    torch.set_rng_state(state["rng"])
     if device.type == "cuda" and state["rng_cuda"] is not None:
-        torch.cuda.set_rng_state(state["rng_cuda"].cpu(), device)
-    record = runs.resumed_record(before, record, epoch=len(state["history"]))
-    runs.write_record(folder, record)
-    return state["history"], record
+        torch.cuda.set_rng_state(state["rng_cuda"], device)
+    return state["history"]

@@ -259,8 +259,9 @@ def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(tmp_path, mo
 def test_run_json_says_where_the_run_comes_from(tmp_path):
     run = train(tiny(), tmp_path / "run")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    fields = {"recipe", "seeds", "versions", "device", "started", "seconds", "commit", "data_sha256"}
-    assert fields == record.keys()
+    assert record.keys() == {
+        "recipe", "seeds", "versions", "device", "started", "seconds", "commit", "data_sha256", "engine",
+    }  # fmt: skip
     assert runs.parse(record["recipe"]) == run.recipe
     assert record["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert record["seconds"] == pytest.approx(run.history["seconds"].sum(), abs=0.1)

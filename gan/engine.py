@@ -1,0 +1,172 @@
+"""How iterations are run: by single operations, compiled or recorded as a CUDA graph, in one process or many.
+
+`algorithm1` says what an iteration does; here it is only done faster, with the same noise and masks.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from .algorithm1 import ITERATIONS, Players
+
+ENGINES = ("eager", "compiled", "graph")
+"""Each operation by itself; gradients fused by torch.compile (and, on CUDA, recorded); recorded on CUDA."""
+PAYS = 10_000  # updates from which on compiling, half a minute, saves more than it costs
+
+
+def choose(engine: str, device: torch.device, updates: int) -> str:
+    """The engine called ``engine``; "auto" is the fastest that works on ``device`` for so many updates."""
+    if engine not in ("auto", *ENGINES):
+        raise ValueError(f"engine = {engine!r}: it must be auto, {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
+    if engine == "graph" and device.type != "cuda":
+        raise ValueError(f'engine = "graph" records CUDA graphs; on {device.type} eager or compiled is right')
+    if engine != "auto":
+        return engine
+    if updates >= PAYS and device.type in ("cpu", "cuda") and _compiler_works(device):
+        return "compiled"
+    return "graph" if device.type == "cuda" else "eager"
+
+
+def _compiler_works(device: torch.device) -> bool:
+    """Whether torch.compile does anything here: it needs a C++ compiler, or Triton on a GPU."""
+    try:
+        return bool(torch.compile(lambda x: x * 2)(torch.ones(8, device=device)).sum() == 16)
+    except Exception:  # whatever a missing compiler, header or driver raises
+        return False
+
+
+def iteration(
+    players: Players, updates: str, engine: str, device: torch.device
+) -> Callable[[Sequence[Tensor]], Tensor]:
+    """An iteration of Algorithm 1 as a function of its minibatches alone, run by ``engine``.
+
+    In one of several processes a step takes its part of each minibatch, and the mean of all gradients.
+    """
+    if engine == "compiled":
+        players = replace(players, prepare=_Compiled())
+    if processes() > 1:
+        players = replace(players, part=part, average=average)
+    iterate = partial(ITERATIONS[updates], players)
+    if device.type == "cuda" and engine != "eager" and processes() == 1:
+        return Recorded(iterate, players)
+    return iterate
+
+
+class _Compiled:
+    """Compiles each of `algorithm1`'s gradients once; forward and backward pass become one program."""
+
+    def __init__(self) -> None:
+        self.ready: dict[Callable, Callable] = {}
+
+    def __call__(self, gradient: Callable) -> Callable:
+        if gradient not in self.ready:
+            trace_backward = torch._dynamo.config.patch(trace_autograd_ops=True)
+            self.ready[gradient] = trace_backward(torch.compile(gradient, dynamic=False))
+        return self.ready[gradient]
+
+
+class Recorded:
+    """An iteration as a CUDA graph: called once as it is, then recorded, then replayed.
+
+    A graph holds the optimizers' momenta as they were when it was recorded, so it is recorded anew when
+    they change (once per epoch); rates are tensors, which it reads.
+    """
+
+    def __init__(self, iterate: Callable[[Sequence[Tensor]], Tensor], players: Players) -> None:
+        self.iterate = iterate
+        self.optimizers = [players.g_optimizer, players.d_optimizer]
+        self.minibatches: list[Tensor] = []
+        self.recorded_with: Any = None
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                device = group["params"][0].device
+                group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)
+                group["capturable"] = True
+
+    def __call__(self, minibatches: Sequence[Tensor]) -> Tensor:
+        if not self.minibatches:  # optimizers make their state now, and compilers their programs
+            self.minibatches = [x.clone() for x in minibatches]
+            return aside(partial(self.iterate, self.minibatches))
+        for kept, x in zip(self.minibatches, minibatches, strict=True):
+            kept.copy_(x)
+        constants = [{**group, "params": 0, "lr": 0} for o in self.optimizers for group in o.param_groups]
+        if constants != self.recorded_with:
+            self.replay, self.result = record(partial(self.iterate, self.minibatches))
+            self.recorded_with = constants
+        self.replay()
+        return self.result
+
+
+def aside(function: Callable[[], Tensor]) -> Tensor:
+    """``function()`` on a stream of its own, as what is to be recorded must have run before."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        result = function()
+    torch.cuda.current_stream().wait_stream(stream)
+    return result
+
+
+def record(function: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
+    """A CUDA graph of ``function``: what replays it, and the tensor that then holds its result."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = function()
+    return graph.replay, result
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def part(x: Tensor, copies: int = 1) -> Tensor:
+    """The rows of ``x``, ``copies`` times m of them, that belong to this process: each copy's own part."""
+    return x.unflatten(0, (copies, processes(), -1))[:, dist.get_rank()].flatten(0, 1)
+
+
+def average(gradients: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The mean of ``gradients`` over all processes, by one all-reduce."""
+    flat = torch.cat([g.flatten() for g in gradients])
+    dist.all_reduce(flat)
+    parts = (flat / processes()).split([g.numel() for g in gradients])
+    return [part.view_as(g) for part, g in zip(parts, gradients, strict=True)]
+
+
+def mean(x: Tensor) -> Tensor:
+    """The mean of ``x`` over all processes."""
+    return average([x])[0] if dist.is_initialized() else x
+
+
+def join(device: torch.device, batch_size: int) -> tuple[torch.device, bool]:
+    """Join the processes that ``torchrun`` started, if it did: this one's device, and whether it writes."""
+    n = int(os.environ.get("WORLD_SIZE", 1))
+    if n == 1:
+        return device, True
+    if batch_size % n:
+        raise ValueError(f"batch_size = {batch_size} cannot be shared equally by {n} processes")
+    if device == torch.device("cuda"):
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(dist.destroy_process_group)
+    return device, dist.get_rank() == 0
+
+
+def tell(function: Callable[[], Any]) -> Any:
+    """What ``function`` returns in the process that writes, which alone calls it, in all of them."""
+    if processes() == 1:
+        return function()
+    box = [function() if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(box)
+    return box[0]
