@@ -1,4 +1,4 @@
-"""The command line, thin over the library: ``python -m gan train | evaluate | publish``."""
+"""The command line, thin over the library: ``python -m gan train | evaluate | publish | bench``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
 import gan
@@ -47,6 +48,14 @@ def publish(arguments: argparse.Namespace) -> None:
     print(f"{run.folder}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats; {run.provenance()}")
 
 
+def bench(arguments: argparse.Namespace) -> None:
+    folder = Path(gan.__file__).parents[1] / "benchmarks"
+    if not folder.is_dir():
+        raise ValueError("the benchmark stands in the repository's folder benchmarks/: run it in a checkout")
+    sys.path.insert(0, str(folder))
+    print(f"written to {import_module('bench').main(arguments)}")
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m gan", description="Train, evaluate and publish runs.")
     commands = top.add_subparsers(required=True, metavar="command")
@@ -72,6 +81,14 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("folder", type=Path, help="a run's folder")
     command.add_argument("name", help="its name under book/results/")
     command.set_defaults(run=publish)
+
+    command = commands.add_parser("bench", help="time everything beside what one would run instead")
+    command.add_argument("rows", nargs="*", metavar="ROW", help="only these rows (default: all)")
+    command.add_argument("--peer", type=Path, help="the path of PyTorch-GAN's gan.py, to be timed too")
+    command.add_argument("--rounds", type=int, default=7, help="how often each contestant runs")
+    command.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    command.add_argument("--out", type=Path, help="the table (default: book/results/bench/DEVICE.json)")
+    command.set_defaults(run=bench)
 
     for command in commands.choices.values():
         command.add_argument(

@@ -24,6 +24,7 @@ BLOCK = 2**23  # distances held at once: 32 MiB of float32
 CACHED = 2**20  # of them are raised to the powers at once, which the processor's cache can hold
 ROUNDING = 5e-3  # largest share of σ² that one rounding of a squared distance may be
 NEAREST = 8  # samples of each point whose distances are summed in float64
+NEGLIGIBLE = 1e-6  # largest share of a sum that may be left out
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,19 @@ def log_likelihoods(x: Any, samples: Any, sigmas: Sequence[float]) -> Tensor:
     dtype = torch.promote_types(x.dtype, samples.dtype)
     x, samples = x.to(samples.device, dtype), samples.to(dtype)
     x, samples = _centred(x, samples, ROUNDING * min(sigmas) ** 2)
-    norms = samples.square().sum(1)
+    # |μ|² − 2x·μ as one product, of x and a 1 with −2μ and |μ|²
+    factors = torch.cat([samples * -2, samples.square().sum(1, keepdim=True)], 1).T
     out = torch.empty(len(sigmas), n, dtype=torch.float64, device=x.device)
-    rows = max(1, BLOCK // m)
+    rows, few = max(1, BLOCK // m), max(1, CACHED // m)
+    products = samples.new_empty(min(rows, n), m)
     for start in range(0, n, rows):
-        products = torch.addmm(norms, x[start : start + rows], samples.T, alpha=-2)
-        for begin in range(0, len(products), max(1, CACHED // m)):
-            squared = products[begin : begin + max(1, CACHED // m)]  # less |x|²
-            block = slice(start + begin, start + begin + len(squared))
-            out[:, block] = _log_sums(squared, x[block], samples, sigmas)
+        block = x[start : start + rows]
+        torch.mm(torch.nn.functional.pad(block, (0, 1), value=1.0), factors, out=products[: len(block)])
+        for begin in range(0, len(block), few):
+            some = slice(begin, min(begin + few, len(block)))
+            out[:, start + some.start : start + some.stop] = _log_sums(
+                products[some], block[some], samples, sigmas
+            )
     widths = torch.tensor(sigmas, dtype=out.dtype, device=out.device)
     constants = math.log(m) + d * torch.log(widths * math.sqrt(2 * math.pi))
     return (out - constants[:, None]).cpu()
@@ -96,20 +101,29 @@ def _log_sums(squared: Tensor, x: Tensor, samples: Tensor, sigmas: Sequence[floa
     """log Σ_j exp(−|x − μ_j|²/2σ²) for each σ, float64 (len(sigmas), n); ``squared`` is overwritten.
 
     The sum hangs on the nearest samples, whose distances are taken anew; in ``squared`` (n, m), less
-    |x|², they are rounded differences of large numbers.
+    |x|², they are rounded differences of large numbers. Where all others are negligible, they are left out.
     """
-    near = squared.topk(min(NEAREST, squared.shape[1]), largest=False, sorted=False).indices
-    exact = (x[:, None] - samples[near]).square_().sum(-1, dtype=torch.float64)
+    m = squared.shape[1]
+    near = squared.topk(min(NEAREST, m), largest=False, sorted=False).indices
+    apart = samples.index_select(0, near.flatten()).view(*near.shape, -1).sub_(x[:, None])
+    exact = apart.square_().sum(-1, dtype=torch.float64)
     nearest = exact.amin(1, keepdim=True)
+    exact -= nearest
     norms = x.square().sum(1, keepdim=True, dtype=torch.float64)
     squared.sub_((nearest - norms).to(squared.dtype))
-    squared.scatter_(1, near, (exact - nearest).to(squared.dtype))
-    powers, sums = torch.empty_like(squared), []
+    squared.scatter_(1, near, exact.to(squared.dtype))
+    logarithms = []
     for sigma in sigmas:
-        torch.mul(squared, -0.5 / sigma**2 / math.log(2), out=powers)
-        powers.clamp_(min=-125).exp2_()  # numbers below the normal ones are several times slower
-        sums.append(powers.sum(1).double().log() - nearest[:, 0] * (0.5 / sigma**2))
-    return torch.stack(sums)
+        rate = -0.5 / sigma**2
+        sums = (exact * rate).exp_().sum(1)
+        others = (m - near.shape[1]) * (exact.amax(1) * rate).exp_()  # none is larger than the last of near
+        rows = (others > NEGLIGIBLE * sums).nonzero()[:, 0]
+        if len(rows):
+            powers = squared.index_select(0, rows).mul_(rate / math.log(2))
+            powers.clamp_(min=-125)  # below, numbers are subnormal and slow
+            sums[rows] = powers.exp2_().sum(1).double()
+        logarithms.append(sums.log_() + nearest[:, 0] * rate)
+    return torch.stack(logarithms)
 
 
 def select_sigma(samples: Any, valid: Any, sigmas: Sequence[float] = SIGMAS) -> float:
