@@ -13,7 +13,7 @@ else ifneq ($(PYTHON),$(MADE_FROM))
 .PHONY: .venv/.pinned
 endif
 
-.PHONY: help book test refresh lock clean
+.PHONY: help book test bench refresh lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -29,6 +29,9 @@ test: .venv/.installed ## lint, check types, run tests/ and every notebook again
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest --nbval tests book
+
+bench: .venv/.installed ## time everything beside what one would run instead (15 minutes); PEER=/path/to/gan.py
+	@$(BIN)/python -m gan bench $(if $(PEER),--peer '$(PEER)')
 
 refresh: .venv/.installed ## run every notebook with its defaults and rewrite the committed outputs
 	@$(BIN)/python book/build.py --refresh

@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class Bench:
 
     def __init__(self, device: torch.device, rounds: int, data_dir: str | None, peer: Path | None) -> None:
         self.device, self.rounds, self.data_dir, self.peer = device, rounds, data_dir, peer
+        self.compiles = engine.choose("auto", device, engine.PAYS) == "compiled"
         try:
             mnist = data.load("mnist", data_dir)
             self.train, self.test, self.images = mnist.x_train, mnist.x_test, "MNIST"
@@ -79,7 +81,7 @@ class Bench:
         """Operations a second in a matrix product, bytes a second read and written by a copy; now."""
         found = {}
         for precision, (a, out) in self.factors.items():
-            found[precision] = 2 * len(a) ** 3 / self.third(lambda a=a, out=out: torch.mm(a, a, out=out))
+            found[precision] = 2 * len(a) ** 3 / self.third(partial(torch.mm, a, a, out=out))
         found["copy"] = 2 * self.block.nbytes / self.third(lambda: self.copy.copy_(self.block))
         for key, rate in found.items():
             self.rates[key].append(rate)
@@ -100,7 +102,7 @@ class Bench:
         contestants: dict[str, Callable[[], float]],
         *,
         against: str,
-        work: dict[str, tuple[float, float, str]] | None = None,
+        work: Mapping[str, tuple[float, float, str]] | None = None,
     ) -> None:
         """Let ``contestants``, which return seconds per ``unit``, take turns.
 
@@ -153,14 +155,11 @@ class Bench:
         return lambda: self.seconds(lambda: [None for _ in islice(updates, n)]) / n
 
     def ours(self, recipe: gan.Recipe) -> dict[str, Callable[[], float]]:
-        """Every engine that this device has, in float32, and the fastest one in bfloat16."""
-        found = {}
-        for how in engine.ENGINES:
-            if how == "graph" and self.device.type != "cuda":
-                continue
-            found[f"ours, {how}"] = self.chunks(self.updates(recipe, how))
+        """Every engine that works here, in float32, and the fastest one in bfloat16."""
+        engines = ["eager"] + ["graph"] * (self.device.type == "cuda") + ["compiled"] * self.compiles
         half = gan.recipe(recipe.name, precision="bf16")
-        return found | {"ours, compiled, bf16": self.chunks(self.updates(half, "compiled"))}
+        found = {f"ours, {how}": self.chunks(self.updates(recipe, how)) for how in engines}
+        return found | {f"ours, {engines[-1]}, bf16": self.chunks(self.updates(half, engines[-1]))}
 
     def work(self, recipe: gan.Recipe) -> tuple[float, float]:
         """What an update needs at least: operations in matrix products, and bytes moved if each weight, its
@@ -307,17 +306,19 @@ class Bench:
         """What bfloat16 does to the result: the Parzen figure of `digits`, over seeds."""
         digits = data.load("digits")
         valid, test = data.scale(digits.split(300)[1]), data.scale(digits.x_test)
-        found = []
+        found: list[dict[str, Any]] = []
         for precision in ("fp32", "bf16"):
+            nats = []
             for seed in range(seeds):
                 recipe = gan.recipe("digits", precision=precision, seed=seed)
                 with tempfile.TemporaryDirectory() as folder:
                     run = gan.train(recipe, folder, device=str(self.device), progress=False)
-                    nats = parzen.evaluate(run.generator, valid, test).mean
-                found.append({"precision": precision, "seed": seed, "nats": nats})
-            mine = [f["nats"] for f in found if f["precision"] == precision]
-            spread = statistics.stdev(mine)
-            print(f"digits, {precision}: {statistics.mean(mine):.2f} nats, over seeds ± {spread:.2f}")
+                    nats.append(parzen.evaluate(run.generator, valid, test).mean)
+                found.append({"precision": precision, "seed": seed, "nats": nats[-1]})
+            print(
+                f"digits, {precision}: {statistics.mean(nats):.2f} nats, "
+                f"over seeds ± {statistics.stdev(nats):.2f}"
+            )
         return found
 
     def profile(self) -> list[dict[str, Any]]:
@@ -327,10 +328,10 @@ class Bench:
         cuda = self.device.type == "cuda"
         found = []
         for name in ("pytorch-gan", "mnist"):
-            updates = self.updates(gan.recipe(name), "compiled")
+            updates = self.updates(gan.recipe(name), "compiled" if self.compiles else "eager")
             list(islice(updates, 5))
             with profile(activities=[ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]) as profiler:
-                self.seconds(lambda updates=updates: list(islice(updates, 20)))
+                self.seconds(partial(list, islice(updates, 20)))
             times = {
                 event.key: event.self_device_time_total if cuda else event.self_cpu_time_total
                 for event in profiler.key_averages()

@@ -127,9 +127,8 @@ def plain_pytorch_gan(images: NDArray[np.uint8], device: torch.device) -> Iterat
     """A loop written to gan.py's description: DataLoader, per-image transforms, losses read every update."""
     generator, discriminator = (network.to(device) for network in pytorch_gan_networks())
     loss = nn.BCELoss()
-    adam = {"lr": 2e-4, "betas": (0.5, 0.999)}
-    g_optimizer = torch.optim.Adam(generator.parameters(), **adam)
-    d_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
+    g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     while True:
         for batch in DataLoader(Pictures(images), batch_size=64, shuffle=True):
             x = batch.flatten(1).to(device)

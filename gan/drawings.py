@@ -1,4 +1,4 @@
-"""The book's own drawings beside §3 and §4, in the style of `figures`: what a check has found, as lines.
+"""The book's own drawings beside §3, §4 and its speeds, in the style of `figures`: findings as lines.
 
 Arrays in, a `matplotlib.figure.Figure` out; V, C and losses are in nats.
 """
@@ -316,3 +316,24 @@ def landscape(
 def _name(axes: Axes, text: str) -> None:
     """A panel's name above it."""
     axes.text(0.5, 1.02, text, transform=axes.transAxes, ha="center", va="bottom")
+
+
+def growth(tables: Sequence[Mapping[str, Any]]) -> Figure:
+    """Seconds against sizes that double, each with the line of its slope: 1 is time in proportion."""
+    with style():
+        figure = Figure(figsize=(8, 2.7 * math.ceil(len(tables) / 3)), layout="constrained")
+        panels = figure.subplots(math.ceil(len(tables) / 3), 3, squeeze=False).flat
+        for axes, found in itertools.zip_longest(panels, tables):
+            if found is None:
+                axes.set_axis_off()
+                continue
+            sizes, seconds = np.asarray(found["sizes"]), np.asarray(found["seconds"])
+            axes.loglog(sizes, seconds, "o", color=COLOURS["generator"])
+            middle = np.exp(np.log(seconds).mean() + found["slope"] * (np.log(sizes) - np.log(sizes).mean()))
+            axes.loglog(sizes, middle, **LINES["exact"])
+            what, size = found["table"].split(": ")
+            axes.set(title=f"{what}, slope {found['slope']:.2f}", xlabel=size, ylabel="seconds")
+            axes.set_xticks(sizes, [str(n) for n in sizes], minor=False)
+            axes.minorticks_off()
+            axes.set_ylim(seconds.min() / 2, seconds.max() * 2)
+    return figure

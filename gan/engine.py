@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -110,7 +111,8 @@ def aside(function: Callable[[], Tensor]) -> Tensor:
     """``function()`` on a stream of its own, as what is to be recorded must have run before."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
+    with torch.cuda.stream(stream), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*capturable=True")  # Adam's, that nothing is recorded
         result = function()
     torch.cuda.current_stream().wait_stream(stream)
     return result

@@ -62,7 +62,7 @@ class Generator(nn.Module):
     Hidden biases start uniform on (−bias_init, bias_init), or at 0 as the authors' do.
     ``bias`` (channels·height·width,) is the output layer's initial bias; see `marginal_bias`.
     ``batch_norm``, a key of BATCH_NORMS, normalises all hidden layers but the first.
-    A tanh at the output makes images in [−1, 1]; `sample` brings them to [0, 1].
+    A tanh at the output makes images in [−1, 1]; `render` and `sample` bring them to [0, 1].
     Source: §3, §5.
     """
 
@@ -111,15 +111,18 @@ class Generator(nn.Module):
             z = (torch.rand(n, self.noise_size, generator=rng, device=device) * 2 - 1) * math.sqrt(3)
         return z.to(next(self.parameters()).device)
 
-    @torch.no_grad()
     def sample(self, n: int, seed: int | None = None) -> Tensor:
-        """x = G(z), (n, *shape), without gradients, images in [0, 1]; batch norm by its running statistics.
+        """x = G(z), z ~ p_z, as `render` gives it; (n, *shape).
 
         With ``seed`` z is drawn on the CPU from that seed, so that every device shows the same z.
         """
-        rng = None if seed is None else torch.Generator().manual_seed(seed)
+        return self.render(self.draw_noise(n, None if seed is None else torch.Generator().manual_seed(seed)))
+
+    @torch.no_grad()
+    def render(self, z: Tensor) -> Tensor:
+        """G(z), images in [0, 1], without gradients; batch norm goes by its running statistics."""
         was_training = self.training
-        x = self.eval()(self.draw_noise(n, rng))
+        x = self.eval()(z)
         self.train(was_training)
         return (x + 1) / 2 if self.signed else x
 

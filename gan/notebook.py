@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
@@ -65,6 +68,36 @@ TABLE_1 = {
 """The paper's own figures for MNIST, nats. Source: Table 1."""
 
 
+CONTESTANTS = {
+    "the linked gan.py": "gan.py 本身",
+    "DataLoader loop": "照 gan.py 的描述写的循环",
+    "plain loop": "平铺直叙的 PyTorch 循环",
+    "ours, eager": "本书，逐个运算（eager）",
+    "ours, graph": "本书，CUDA 图（graph）",
+    "ours, compiled": "本书，编译（compiled）",
+    "ours, eager, bf16": "本书，逐个运算，bfloat16",
+    "ours, graph, bf16": "本书，CUDA 图，bfloat16",
+    "ours, compiled, bf16": "本书，编译，bfloat16",
+    "authors' formula (200 points, one σ, scaled)": "作者的公式（200 个点、一个 σ，按比例放大）",
+    "scikit-learn (100 points, scaled)": "scikit-learn（100 个点，按比例放大）",
+    "scikit-learn": "scikit-learn",
+    "ours": "本书",
+}
+"""Those of benchmarks/bench.py, for the book's tables."""
+
+GOALS: list[tuple[str, str, str, dict[str, float]]] = [
+    ("pytorch-gan, update", "ours, compiled", "ratio", {"cpu": 2, "cuda": 25}),
+    ("pytorch-gan, update", "ours, compiled, bf16", "ratio", {"cpu": 3, "cuda": 25}),
+    ("mnist, update", "ours, compiled", "ratio", {"cpu": 2, "cuda": 10}),
+    ("Parzen, ten σ", "ours", "ratio", {"cpu": 50, "cuda": 50}),
+    ("Parzen, ten σ", "ours", "fraction", {"cpu": 0.5, "cuda": 0.5}),
+    ("Parzen, one σ", "ours", "ratio", {"cpu": 20, "cuda": 20}),
+    ("nearest, 100 × 50 000", "ours", "ratio", {"cpu": 1, "cuda": 1}),
+    ("make book, unchanged", "ours", "seconds", {"cpu": 15, "cuda": 15}),
+]
+"""What this book set out to reach: the row, the contestant, the number, and its value on each device."""
+
+
 def check_parameters(cells: Sequence[str]) -> None:
     """Refuse a parameter that a notebook lacks; ``cells`` is IPython's ``In``.
 
@@ -109,6 +142,69 @@ def table1(run: Run) -> pd.DataFrame:
     ours = f"{figure['mean']:.1f} ± {figure['standard_error']:.1f}"
     rows = TABLE_1 | {f"对抗网络（本书，{len(run.history)} 轮）": ours}
     return pd.DataFrame({"模型": rows.keys(), "测试集对数似然（纳特）": rows.values()})
+
+
+def bench(device: str = "cpu") -> dict[str, Any]:
+    """What `python -m gan bench` wrote to book/results/bench/, seen from here or from a folder above."""
+    for base in (Path.cwd(), *Path.cwd().parents):
+        for results in (base / "results", base / "book" / "results"):
+            if (path := results / "bench" / f"{device}.json").exists():
+                return json.loads(path.read_text()) | {"on": device}
+    raise FileNotFoundError(f"no book/results/bench/{device}.json here or above: `make bench` writes it")
+
+
+def bench_provenance(record: dict[str, Any]) -> HTML:
+    """The line under a measured table that says how it was made."""
+    minutes, seconds = divmod(record["seconds"], 60)
+    parts = [
+        f"{record['machine']} · {record['started'][:10]}",
+        f"Python {record['python']} · torch {record['torch']}",
+        f"{record['rounds']} 轮的中位数 · 共 {minutes} 分 {seconds} 秒",
+        f"提交 {(record['commit'] or 'unknown')[:12]}",
+    ]
+    return HTML(f'<p class="provenance">{escape(" · ".join(parts))}</p>')
+
+
+def bench_goals(record: dict[str, Any]) -> pd.DataFrame:
+    """Goals beside what was measured."""
+    shown = {"ratio": "{:.3g} 倍", "fraction": "{:.0%}", "seconds": "{:.3g} 秒"}
+    rows = []
+    for name, contestant, number, goals in GOALS:
+        goal = goals[record["on"]]
+        for row in record["rows"]:
+            if (row["row"], row["contestant"]) == (name, contestant) and number in row:
+                reached = row[number] <= goal if number == "seconds" else row[number] >= goal
+                rows.append(
+                    {
+                        "项目": name,
+                        "做法": CONTESTANTS[contestant],
+                        "目标": ("≤ " if number == "seconds" else "≥ ") + shown[number].format(goal),
+                        "实测": shown[number].format(row[number]),
+                        "达到": "是" if reached else "否",
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def bench_row(record: dict[str, Any], name: str) -> pd.DataFrame:
+    """The contestants of one row: the time of one call, how many times faster, and the share of the floor."""
+    rows = [
+        {
+            "做法": CONTESTANTS[row["contestant"]],
+            "用时": _seconds(row["seconds"]),
+            "快几倍": f"{row['ratio']:.3g}",
+            "占下限": f"{row['fraction']:.0%}" if "fraction" in row else "–",
+        }
+        for row in record["rows"]
+        if row["row"] == name
+    ]
+    return pd.DataFrame(rows)
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g} 毫秒"
+    return f"{seconds:.3g} 秒" if seconds < 1000 else f"{seconds / 60:.0f} 分"
 
 
 def _text(value: object) -> str:
