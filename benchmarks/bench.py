@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import peers
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import gan
@@ -43,6 +44,19 @@ with tempfile.TemporaryDirectory() as folder:
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 print(before, peak, torch.cuda.max_memory_allocated() / 2**20)
 """
+
+
+class Products(TorchDispatchMode):
+    """Keeps the factors of the matrix products that are made inside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default):
+            self.pairs.append(args[-2:])
+        return function(*args, **(kwargs or {}))
 
 
 class Bench:
@@ -161,27 +175,54 @@ class Bench:
         found = {f"ours, {how}": self.chunks(self.updates(recipe, how)) for how in engines}
         return found | {f"ours, {engines[-1]}, bf16": self.chunks(self.updates(half, engines[-1]))}
 
+    def least(self, recipe: gan.Recipe) -> None:
+        """Both gradients of an update on the CPU with the fewest operations: G's meets no real row."""
+        players = training.make_players(recipe, self.train[:100], torch.device("cpu"))
+        g, d = players.generator, players.discriminator
+        fake = g(g.draw_noise(recipe.batch_size))
+        real_logits, fake_logits = d(torch.rand_like(fake)), d(fake)
+        d_loss = objective.discriminator_loss(real_logits, fake_logits)
+        torch.autograd.grad(d_loss, list(d.parameters()), retain_graph=True)
+        torch.autograd.grad(players.g_loss(fake_logits), list(g.parameters()))
+
     def work(self, recipe: gan.Recipe) -> tuple[float, float]:
         """What an update needs at least: operations in matrix products, and bytes moved if each weight, its
         gradient and its optimizer's numbers are read and written once."""
-        players = training.make_players(recipe, self.train, torch.device("cpu"))
-        g, d = players.generator, players.discriminator
-        x = torch.rand(recipe.batch_size, 1, 28, 28)
         with FlopCounterMode(display=False) as counter:
-            fake = g(g.draw_noise(len(x)))
-            real_logits, fake_logits = d(x), d(fake)  # apart, so that G's gradient meets no real row
-            d_loss = objective.discriminator_loss(real_logits, fake_logits)
-            torch.autograd.grad(d_loss, list(d.parameters()), retain_graph=True)
-            torch.autograd.grad(players.g_loss(fake_logits), list(g.parameters()))
-        weights = sum(w.numel() for n in (g, d) for w in n.parameters())
+            self.least(recipe)
+        players = training.make_players(recipe, self.train[:100], torch.device("cpu"))
+        weights = sum(w.numel() for n in (players.generator, players.discriminator) for w in n.parameters())
         return counter.get_total_flops(), 4 * weights * (6 if recipe.optimizer == "sgd" else 8)
+
+    def products(self, recipe: gan.Recipe) -> Callable[[], float]:
+        """Seconds of an update's matrix products alone, in float32, one after the other."""
+        with Products() as seen:
+            self.least(recipe)
+
+        def like(x: torch.Tensor) -> torch.Tensor:
+            return torch.empty_strided(x.shape, x.stride(), device=self.device).normal_()
+
+        factors = [
+            (like(a), like(b), torch.empty(len(a), b.shape[1], device=self.device)) for a, b in seen.pairs
+        ]
+
+        def update() -> Iterator[None]:
+            while True:
+                for a, b, out in factors:
+                    torch.mm(a, b, out=out)
+                yield
+
+        return self.chunks(update())
 
     def training_row(self, name: str, plain: dict[str, Callable[[], float]], against: str) -> None:
         recipe = gan.recipe(name)
         ours = self.ours(recipe)
         needed = self.work(recipe)
         work = {c: (*needed, "bf16" if "bf16" in c else "fp32") for c in ours}
-        self.row(f"{name}, update", "update", plain | ours, against=against, work=work)
+        if not has_bf16(self.device):  # emulated: what it could reach says nothing
+            work = {c: needs for c, needs in work.items() if "bf16" not in c}
+        alone = {"matrix products alone": self.products(recipe)}
+        self.row(f"{name}, update", "update", plain | ours | alone, against=against, work=work)
 
     def pytorch_gan(self) -> None:
         plain = {"DataLoader loop": self.chunks(peers.plain_pytorch_gan(self.train, self.device))}

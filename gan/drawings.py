@@ -332,8 +332,9 @@ def growth(tables: Sequence[Mapping[str, Any]]) -> Figure:
             middle = np.exp(np.log(seconds).mean() + found["slope"] * (np.log(sizes) - np.log(sizes).mean()))
             axes.loglog(sizes, middle, **LINES["exact"])
             what, size = found["table"].split(": ")
-            axes.set(title=f"{what}, slope {found['slope']:.2f}", xlabel=size, ylabel="seconds")
+            axes.text(0.04, 0.97, f"{what}\nslope {found['slope']:.2f}", transform=axes.transAxes, va="top")
+            axes.set(xlabel=size, ylabel="seconds")
             axes.set_xticks(sizes, [str(n) for n in sizes], minor=False)
             axes.minorticks_off()
-            axes.set_ylim(seconds.min() / 2, seconds.max() * 2)
+            axes.set_ylim(seconds.min() / 2, seconds.max() * 4)
     return figure

@@ -78,6 +78,7 @@ CONTESTANTS = {
     "ours, eager, bf16": "本书，逐个运算，bfloat16",
     "ours, graph, bf16": "本书，CUDA 图，bfloat16",
     "ours, compiled, bf16": "本书，编译，bfloat16",
+    "matrix products alone": "只做其中的矩阵乘法",
     "authors' formula (200 points, one σ, scaled)": "作者的公式（200 个点、一个 σ，按比例放大）",
     "scikit-learn (100 points, scaled)": "scikit-learn（100 个点，按比例放大）",
     "scikit-learn": "scikit-learn",
