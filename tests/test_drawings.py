@@ -157,3 +157,18 @@ def test_the_landscape_marks_where_the_paths_end():
     assert np.ptp(level.vertices[:, 0]) > 5 * np.ptp(
         level.vertices[:, 1]
     )  # rows of the values are a, the x-axis
+
+
+def test_growth_has_a_panel_per_table_with_the_line_of_its_slope():
+    sizes = [1, 2, 4, 8]
+    tables = [
+        {"table": "work: size", "sizes": sizes, "seconds": [3.0 * n**1.5 for n in sizes], "slope": 1.5},
+        {"table": "rest: count", "sizes": sizes, "seconds": [2.0] * 4, "slope": 0.0},
+    ]
+    panels = drawings.growth(tables).axes
+    assert [axes.get_xlabel() for axes in panels if axes.axison] == ["size", "count"]
+    for axes, table in zip(panels, tables, strict=False):
+        drawn = lines(axes)
+        assert list(drawn[figures.COLOURS["generator"]].get_ydata()) == table["seconds"]
+        assert drawn[figures.COLOURS["exact"]].get_ydata() == pytest.approx(table["seconds"])
+        assert f"slope {table['slope']:.2f}" in axes.texts[0].get_text()
