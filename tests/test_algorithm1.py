@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 import gan
 from gan import algorithm1, objective
@@ -127,6 +128,64 @@ def test_simultaneous_g_moves_against_the_discriminator_as_it_was(players):
     torch.manual_seed(1)
     simultaneous(players, [x])
     torch.testing.assert_close(weights(players.generator), weights(twins.generator))
+
+
+def test_g_first_and_then_d_on_the_same_samples_is_a_simultaneous_update():
+    """PyTorch-GAN's order, written out: G has moved when D learns, but the samples are from before.
+
+    In float64: Adam makes whole steps of rounding errors, the gradient of a bias that batch norm cancels.
+    """
+    torch.manual_seed(0)
+    leaky = {"activations": ("leaky_relu", "leaky_relu"), "output": "tanh", "batch_norm": "meant"}
+    generator = Generator(4, (8, 8), (1, 3, 3), init="pytorch", **leaky)
+    no_dropout = {"dropout_input": 0.0, "dropout_hidden": 0.0}
+    discriminator = Discriminator((1, 3, 3), (6,), 1, activation="leaky_relu", init="pytorch", **no_dropout)
+    ours = generator.double(), discriminator.double()
+    g, d = copy.deepcopy(ours)
+    adams = [torch.optim.Adam(n.parameters(), lr=0.01, betas=(0.5, 0.999)) for n in (*ours, g, d)]
+    players, (g_optimizer, d_optimizer) = Players(*ours, *adams[:2]), adams[2:]
+    loss, ones, zeros = nn.BCELoss(), torch.ones(16).double(), torch.zeros(16).double()
+    start = weights(g)
+    for _ in range(20):
+        x, z = torch.rand(16, 1, 3, 3).double() * 2 - 1, torch.randn(16, 4).double()
+        algorithm1.simultaneous_step(players, x, z)
+        g_optimizer.zero_grad()
+        samples = g(z)
+        loss(torch.sigmoid(d(samples)), ones).backward()
+        g_optimizer.step()
+        d_optimizer.zero_grad()
+        real, fake = torch.sigmoid(d(x)), torch.sigmoid(d(samples.detach()))
+        ((loss(real, ones) + loss(fake, zeros)) / 2).backward()
+        d_optimizer.step()
+    assert (weights(g) - start).abs().max() > 0.05
+    for network, plain in zip(ours, (g, d), strict=True):
+        torch.testing.assert_close(weights(network), weights(plain), rtol=1e-5, atol=1e-6)
+
+
+def test_a_bfloat16_step_is_near_the_float32_one(players):
+    half = copy.deepcopy(players)
+    half.precision = lambda: torch.autocast("cpu", torch.bfloat16, cache_enabled=False)
+    x, z = torch.rand(64, 1, 3, 3), players.generator.draw_noise(64)
+    masks = players.discriminator.draw_masks(128)
+    ours, expected = (algorithm1.simultaneous_step(p, x, z, masks) for p in (half, players))
+    for value, other in zip(ours, expected, strict=True):
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, other, rtol=0.02, atol=0.02)
+
+
+def test_masks_are_those_that_are_given_and_else_drawn_for_both_halves(players, monkeypatch):
+    drawn = []
+    draw = players.discriminator.draw_masks
+    monkeypatch.setattr(players.discriminator, "draw_masks", lambda n: drawn.append(n) or draw(n))
+    x, z = torch.rand(5, 1, 3, 3), players.generator.draw_noise(5)
+    discriminator_step(players, x, z)
+    generator_step(players, z)
+    algorithm1.simultaneous_step(players, x, z)
+    assert drawn == [10, 5, 10]
+    discriminator_step(players, x, z, draw(10))
+    generator_step(players, z, draw(5))
+    algorithm1.simultaneous_step(players, x, z, draw(10))
+    assert drawn == [10, 5, 10]
 
 
 def test_fitting_d_moves_d_alone_over_all_points_before_any_comes_again(players, monkeypatch):

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import gan
+from gan import engine
 from gan.__main__ import main
 from gan.notebook import MEANINGS, check_parameters, recipe_table
 
@@ -35,6 +36,8 @@ def test_train_evaluate_publish(tmp_path, monkeypatch, capsys):
         ["train", "mnits"],
         ["train", "digits", "-p", "k", "0"],
         ["train", "digits", "-p", "epoch", "3"],
+        ["train", "digits", "--engine", "fast"],
+        ["train", "digits", "--engine", "graph", "--device", "cpu"],
         ["evaluate", "nowhere"],
         ["publish", "nowhere", "x"],
     ],
@@ -47,10 +50,34 @@ def test_bad_arguments_are_one_line_and_exit_2(tmp_path, monkeypatch, capsys, ar
     assert os.listdir(tmp_path) == []
 
 
+def test_train_runs_by_the_engine_that_is_asked_for(tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(engine._Compiled, "__call__", lambda self, gradient: asked.append(1) or gradient)
+    options = ["--engine", "compiled", "--device", "cpu", "--out", str(tmp_path / "run")]
+    assert main(["train", "digits", *TINY, *options]) == 0
+    assert len(asked) == 2 * 4 and gan.Run.load(tmp_path / "run").record["engine"] == "compiled"
+
+
+def test_of_many_processes_the_first_one_speaks(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "1")
+    assert main(["train", "digits", *TINY, "--out", str(tmp_path / "run")]) == 0
+    assert not capsys.readouterr().out
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gan, "train", stop)
+    assert main(["train", "digits"]) == 130
+    err = capsys.readouterr().err
+    assert "goes on from the last checkpoint" in err and err.count("\n") == 1
+
+
 def test_the_module_runs():
     command = [sys.executable, "-m", "gan", "--help"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert all(command in out for command in ("train", "evaluate", "publish"))
+    assert all(command in out for command in ("train", "evaluate", "publish", "bench"))
 
 
 def test_a_published_run_that_is_not_there_is_named(tmp_path, monkeypatch):

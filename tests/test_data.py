@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
+from sklearn.neighbors import NearestNeighbors
 
 import gan
 from gan import data
@@ -132,14 +134,24 @@ def test_the_cache_is_in_the_home_folder_where_nothing_else_is_said(tmp_path, ar
 def test_unknown_names_and_splits_are_refused():
     with pytest.raises(ValueError, match="there is no data set 'cifar'; there are: mnist, digits"):
         gan.data.load("cifar")
-    with pytest.raises(ValueError, match="valid = 1500"):
-        gan.data.load("digits").split(1500)
+    for valid in (1500, -1):
+        with pytest.raises(ValueError, match=f"valid = {valid}: .* from 0 to 1499"):
+            gan.data.load("digits").split(valid)
 
 
 def test_the_split_holds_out_the_last_images():
     digits = gan.data.load("digits")
     train, valid = digits.split(300)
     assert np.array_equal(np.concatenate([train, valid]), digits.x_train) and len(valid) == 300
+
+
+def test_a_split_of_0_trains_on_all_and_chooses_on_the_last_sixth():
+    digits = gan.data.load("digits")
+    train, valid = digits.split(0)
+    assert np.array_equal(train, digits.x_train)
+    assert np.array_equal(valid, digits.x_train[1250:])
+    odd = data.Dataset("digits", *(getattr(digits, key)[:7] for key in KEYS))
+    assert len(odd.split(0)[1]) == 2
 
 
 def test_scaling_puts_channels_first_and_ends_at_1():
@@ -155,6 +167,54 @@ def test_nearest_against_brute_force():
     queries, pool = rng.random((40, 1, 5, 5)), rng.random((300, 1, 5, 5))
     distances = ((queries[:, None] - pool[None]) ** 2).sum((2, 3, 4))
     assert np.array_equal(data.nearest(queries, pool), distances.argmin(1))
+
+
+def by_scikit_learn(queries, pool):
+    x, points = (a.reshape(len(a), -1).astype(np.float64) for a in (queries, pool))
+    return NearestNeighbors(n_neighbors=1, algorithm="brute").fit(points).kneighbors(x)[1][:, 0]
+
+
+@pytest.mark.parametrize("m", [1, 5, 8, 9, 500])
+def test_nearest_against_scikit_learn(m):
+    rng = np.random.default_rng(m)
+    queries, pool = rng.random((50, 3, 4, 4), np.float32), rng.random((m, 3, 4, 4), np.float32)
+    assert np.array_equal(data.nearest(queries, pool), by_scikit_learn(queries, pool))
+
+
+def test_nearest_of_uint8_images():
+    """By distances: of images that are equally far either will do."""
+    digits = gan.data.load("digits")
+    queries, pool = (x.reshape(len(x), -1).astype(np.int64) for x in (digits.x_test, digits.x_train))
+    found = data.nearest(digits.x_test, digits.x_train)
+    distances = ((queries[:, None] - pool) ** 2).sum(-1)
+    assert np.array_equal(distances[np.arange(len(found)), found], distances.min(1))
+
+
+def test_a_points_nearest_is_itself():
+    pool = np.random.default_rng(0).random((400, 30), np.float32)
+    assert np.array_equal(data.nearest(pool[:100], pool), np.arange(100))
+    twice = np.concatenate([pool[:5]] * 12)  # more equals than are looked at
+    assert np.array_equal(data.nearest(pool[:5], twice) % 5, np.arange(5))
+
+
+def test_the_nearest_are_found_far_from_the_origin():
+    """|μ|² − 2x·μ is rounded there; the nearest few are compared by their differences."""
+    rng = np.random.default_rng(0)
+    pool = (rng.random((300, 40)) + 100).astype(np.float32)
+    queries = (pool[::3] + 0.05 * rng.normal(size=(100, 40))).astype(np.float32)
+    assert np.array_equal(data.nearest(queries, pool), np.arange(0, 300, 3))
+    queries = (rng.random((60, 40)) + 100).astype(np.float32)
+    assert np.array_equal(data.nearest(queries, pool), by_scikit_learn(queries, pool))
+
+
+def test_queries_come_in_blocks_and_go_in_order(monkeypatch):
+    sizes = []
+    product = torch.addmm
+    monkeypatch.setattr(torch, "addmm", lambda *a, **k: sizes.append(len(a[1])) or product(*a, **k))
+    rng = np.random.default_rng(0)
+    queries, pool = rng.random((700, 2), np.float32), rng.random((60_000, 2), np.float32)
+    assert np.array_equal(data.nearest(queries, pool), by_scikit_learn(queries, pool))
+    assert len(sizes) > 1 and sum(sizes) == 700 and max(sizes) * 60_000 <= 2**24
 
 
 def test_tiles_stand_in_rows_with_a_transparent_line_between():

@@ -1,13 +1,20 @@
 """The networks against NumPy and against what §5's configuration says of them."""
 
 import math
+import sys
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 import gan
 from gan.nets import Discriminator, Generator, Maxout, interpolate, marginal_bias, networks
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import peers
 
 
 def count(network):
@@ -102,3 +109,138 @@ def test_hidden_biases_start_where_they_are_told():
     assert (output == 0).all()
     for bias in hidden:
         assert -0.3 <= bias.min() < -0.27 and 0.27 < bias.max() <= 0.3
+
+
+# Dropout
+
+
+def dropping(p_input=0.2, p_hidden=0.5, shape=(16,), **given):
+    return Discriminator(shape, (12, 8), dropout_input=p_input, dropout_hidden=p_hidden, **given)
+
+
+def test_masks_have_a_row_for_each_image_and_a_column_for_each_unit():
+    assert [mask.shape for mask in dropping().draw_masks(5)] == [(5, 16), (5, 12), (5, 8)]
+    assert [mask.shape for mask in dropping(p_input=0).draw_masks(5)] == [(5, 12), (5, 8)]
+    assert [mask.shape for mask in dropping(p_hidden=0).draw_masks(5)] == [(5, 16)]
+    assert dropping(p_input=0, p_hidden=0).draw_masks(5) == []
+    assert dropping().eval().draw_masks(5) == []
+
+
+def test_masks_drop_as_often_as_they_should_wherever_they_stand():
+    """Against the binomial distribution, in each of the four places of a random integer."""
+    torch.manual_seed(0)
+    for mask, p in zip(dropping().draw_masks(20_000), (0.2, 0.5, 0.5), strict=True):
+        dropped = (mask == 0).flatten().view(-1, 4)
+        n = len(dropped)
+        assert ((dropped.sum(0) - n * p).abs() < 5 * math.sqrt(n * p * (1 - p))).all()
+
+
+def test_units_are_dropped_independently():
+    torch.manual_seed(0)
+    masks = torch.cat(dropping().draw_masks(20_000), 1)
+    correlations = torch.corrcoef(masks.T) - torch.eye(36)
+    assert correlations.abs().max() < 5 / math.sqrt(20_000)
+
+
+@pytest.mark.parametrize("p", [0.2, 0.5, 0.9])
+def test_over_all_random_bits_a_mask_has_mean_1(monkeypatch, p):
+    every = torch.arange(-(2**15), 2**15, dtype=torch.int16)
+    monkeypatch.setattr(torch.Tensor, "random_", lambda bits, *_: bits.copy_(every.view(torch.int64)))
+    (mask,) = dropping(p_input=p, p_hidden=0, shape=(256,)).draw_masks(256)
+    zero, kept = mask.unique().tolist()
+    assert zero == 0 and kept == pytest.approx(1 / (1 - p), rel=2**-16 / (1 - p))
+    assert (mask == 0).sum() == round(p * 2**16)
+    assert mask.double().mean().item() == pytest.approx(1, rel=1e-7)
+
+
+def test_a_seed_repeats_the_masks():
+    discriminator, drawn = dropping(), []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        drawn.append(torch.cat(discriminator.draw_masks(50), 1))
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+
+
+@pytest.mark.parametrize(("activation", "pieces"), [("maxout", 3), ("leaky_relu", 1)])
+def test_the_discriminator_multiplies_by_the_masks_it_is_given(activation, pieces):
+    torch.manual_seed(0)
+    discriminator = dropping(shape=(1, 4, 4), pieces=pieces, activation=activation, init=0.5)
+    x, masks = torch.rand(7, 1, 4, 4), discriminator.draw_masks(7)
+    layers = [layer for layer in discriminator.modules() if isinstance(layer, torch.nn.Linear)]
+    h = x.flatten(1)
+    for layer, mask in zip(layers, masks, strict=True):
+        h = h * mask
+        if layer is not layers[-1]:
+            h = F.linear(h, layer.weight, layer.bias)
+            h = F.leaky_relu(h, 0.2) if pieces == 1 else h.view(7, pieces, -1).max(1).values
+    expected = h @ layers[-1].weight[0] + layers[-1].bias
+    torch.testing.assert_close(discriminator(x, masks), expected)
+    torch.manual_seed(3)
+    masks = discriminator.draw_masks(7)
+    torch.manual_seed(3)
+    assert torch.equal(discriminator(x), discriminator(x, masks))  # drawn where none are given
+
+
+# The networks of PyTorch-GAN
+
+
+def pytorch_gan(batch_norm):
+    return networks(gan.recipe("pytorch-gan", g_batch_norm=batch_norm), (1, 28, 28))
+
+
+def test_the_linked_networks_are_those_written_in_plain_torch():
+    torch.manual_seed(0)
+    (generator, discriminator), (plain_g, plain_d) = pytorch_gan("written"), peers.pytorch_gan_networks()
+    for network, plain in ((generator, plain_g), (discriminator, plain_d)):
+        values = zip(plain.state_dict(), network.state_dict().values(), strict=True)
+        plain.load_state_dict(dict(values))
+    z, x = torch.randn(64, 100), torch.rand(64, 1, 28, 28) * 2 - 1
+    for _ in range(2):  # in training mode, where statistics move
+        torch.testing.assert_close(generator(z).flatten(1), plain_g(z))
+    for ours, theirs in zip(generator.buffers(), plain_g.buffers(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(generator.eval()(z).flatten(1), plain_g.eval()(z))
+    torch.testing.assert_close(discriminator.probability(x), plain_d(x.flatten(1))[:, 0])
+
+
+def test_the_linked_networks_have_pytorchs_own_initial_ranges():
+    torch.manual_seed(0)
+    generator, discriminator = pytorch_gan("meant")
+    widths = (100, 128, 256, 512, 1024, 784)
+    products = sum(a * b + b for a, b in pairwise(widths))
+    assert count(generator) == products + 2 * (256 + 512 + 1024)
+    assert count(discriminator) == 784 * 512 + 512 + 512 * 256 + 256 + 256 + 1
+    for network in (generator, discriminator):
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Linear):
+                largest = 1 / math.sqrt(layer.in_features)
+                for w in (layer.weight, layer.bias):
+                    assert w.abs().max() <= largest
+                    assert w.numel() < 100 or w.abs().max() > 0.9 * largest
+
+
+@pytest.mark.parametrize(("which", "eps", "momentum"), [("meant", 1e-5, 0.2), ("written", 0.8, 0.1)])
+def test_batch_norm_stands_in_all_hidden_layers_but_the_first(which, eps, momentum):
+    generator, _ = pytorch_gan(which)
+    kinds = [type(layer).__name__ for layer in generator.layers]
+    normalised = ["Linear", "BatchNorm1d", "LeakyReLU"]
+    assert kinds == ["Linear", "LeakyReLU", *normalised * 3, "Linear", "Tanh"]
+    for layer in generator.layers:
+        if isinstance(layer, torch.nn.BatchNorm1d):
+            assert (layer.eps, layer.momentum) == (eps, momentum)
+        if isinstance(layer, torch.nn.LeakyReLU):
+            assert layer.negative_slope == 0.2
+
+
+def test_samples_of_a_tanh_generator_are_images_in_0_to_1():
+    torch.manual_seed(0)
+    generator, _ = pytorch_gan("meant")
+    for _ in range(3):
+        generator(generator.draw_noise(50))
+    before = [buffer.clone() for buffer in generator.buffers()]
+    images = generator.sample(20, seed=1)
+    assert generator.training and all(map(torch.equal, generator.buffers(), before))
+    z = torch.randn(20, 100, generator=torch.Generator().manual_seed(1))
+    x = generator.eval()(z)
+    assert x.min() < 0 <= images.min() and images.max() <= 1
+    torch.testing.assert_close(images, (x + 1) / 2)

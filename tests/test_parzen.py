@@ -75,6 +75,53 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     torch.testing.assert_close(parzen.log_likelihoods(x, samples, [0.1, 0.4]), whole, rtol=1e-12, atol=0)
 
 
+# What is left out, and how the work is cut up
+
+
+def near_and_far(m, d=20):
+    """Points with one near sample, with a few, with all of ``m`` at about the same distance; float32."""
+    rng = np.random.default_rng(3)
+    samples = rng.random((m, d))
+    some = samples[rng.integers(m, size=40)] + 0.01 * rng.normal(size=(40, d))
+    middle = samples[: min(m, 12)].mean(0) + 0.01 * rng.normal(size=(20, d))
+    outside = 0.5 + 3 * rng.normal(size=(20, d)) / math.sqrt(d)
+    return np.concatenate([some, middle, outside]).astype(np.float32), samples.astype(np.float32)
+
+
+@pytest.mark.parametrize("m", [1, parzen.NEAREST - 1, parzen.NEAREST, parzen.NEAREST + 1, 300])
+def test_what_is_left_out_is_negligible(m):
+    """From windows that reach one sample to windows that reach all."""
+    sigmas = [0.01, 0.05, 0.1, 0.2, 0.4, 1.0, 100.0]
+    x, samples = near_and_far(m)
+    for ours, sigma in zip(parzen.log_likelihoods(x, samples, sigmas), sigmas, strict=True):
+        expected = brute_force(x, samples, sigma)
+        assert (abs(ours.numpy() - expected) < 1e-5 + 1e-7 * abs(expected)).all(), sigma
+
+
+def test_each_point_has_its_own_far_samples():
+    """Beside points for which all but a few samples are negligible stand some for which none is."""
+    x, samples = near_and_far(300)
+    (together,) = parzen.log_likelihoods(x, samples, [0.1])
+    apart = torch.cat([parzen.log_likelihoods(point[None], samples, [0.1])[0] for point in x])
+    torch.testing.assert_close(together, apart, rtol=1e-7, atol=1e-6)
+
+
+def test_equal_samples_are_one_gaussian():
+    x, mean = np.random.default_rng(0).random((20, 7)), np.full(7, 0.3)
+    expected = multivariate_normal(mean, 0.01 * np.eye(7)).logpdf(x)
+    out = parzen.log_likelihood(x, np.tile(mean, (50, 1)), 0.1)
+    np.testing.assert_allclose(out.numpy(), expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize(("block", "cached"), [(2**23, 1), (2**23, 700), (700, 2**20), (1300, 700), (1, 1)])
+def test_neither_blocks_nor_the_cache_change_the_result(monkeypatch, block, cached):
+    x, samples = near_and_far(300)
+    whole = parzen.log_likelihoods(x, samples, [0.05, 0.4])
+    monkeypatch.setattr(parzen, "BLOCK", block)
+    monkeypatch.setattr(parzen, "CACHED", cached)
+    torch.testing.assert_close(parzen.log_likelihoods(x, samples, [0.05, 0.4]), whole, rtol=1e-7, atol=1e-5)
+
+
 def test_no_array_of_n_m_d_is_formed(monkeypatch):
     largest = 0
     product = torch.mm

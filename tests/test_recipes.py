@@ -19,6 +19,20 @@ def test_mnist_is_the_authors_configuration():
     assert (r.optimizer, r.learning_rate, r.loss, r.updates) == ("sgd", 0.1, "non_saturating", "simultaneous")
 
 
+def test_pytorch_gan_is_the_linked_implementation():
+    r = gan.recipe("pytorch-gan")
+    assert (r.noise, r.noise_size, r.g_hidden, r.g_output) == (
+        "gaussian", 100, (128, 256, 512, 1024), "tanh",
+    )  # fmt: skip
+    assert (r.d_hidden, r.d_activation, r.d_pieces) == ((512, 256), "leaky_relu", 1)
+    assert {*r.g_activations} == {"leaky_relu"} and r.g_init == r.d_init == "pytorch"
+    assert r.dropout_input == r.dropout_hidden == 0
+    assert (r.optimizer, r.beta2, r.batch_size, r.epochs) == ("adam", 0.999, 64, 200)
+    assert (r.dataset, r.valid, r.scaling, r.updates) == ("mnist", 0, "signed", "simultaneous")
+    assert {r.learning_rate_at(update) for update in (0, 1000, 10**6)} == {2e-4}
+    assert {r.momentum_at(epoch) for epoch in (1, 100, 200)} == {0.5}
+
+
 def test_the_learning_rate_falls_with_each_update_down_to_a_floor():
     r = gan.recipe("mnist")
     expected = rate = 0.1
@@ -43,6 +57,11 @@ def test_none_keeps_the_recipes_own_value():
     assert gan.recipe("mnist", epochs="7").epochs == 7
 
 
+def test_an_initial_range_is_a_number_or_a_word():
+    assert gan.recipe("mnist", g_init="0.5").g_init == 0.5
+    assert gan.recipe("mnist", g_init="pytorch").g_init == "pytorch"
+
+
 def test_a_recipe_is_frozen():
     with pytest.raises(ValidationError):
         gan.recipe("mnist").epochs = 3
@@ -65,6 +84,14 @@ def test_a_recipe_is_frozen():
         ("mnist", {"updates": "both"}, ["updates = 'both'", "alternating", "simultaneous"]),
         ("mnist", {"precision": "fp8"}, ["precision = 'fp8'", "bf16"]),
         ("mnist", {"g_hidden": (10,)}, ["g_hidden = (10,)", "one activation for each"]),
+        ("mnist", {"valid": -1}, ["valid = -1", "greater than or equal to 0"]),
+        ("mnist", {"g_output": "tanh"}, ["scaling = 'unit'", "g_output = 'tanh'", "do not agree"]),
+        ("mnist", {"scaling": "signed"}, ["scaling = 'signed'", "g_output = 'sigmoid'", "do not agree"]),
+        ("mnist", {"d_activation": "leaky_relu"}, ["d_pieces = 5", "leaky_relu needs 1"]),
+        ("mnist", {"g_init": -0.1}, ["g_init", "-0.1", "greater than 0"]),
+        ("mnist", {"g_init": "xavier"}, ["g_init", "'xavier'"]),
+        ("mnist", {"d_init": 0}, ["d_init", "= 0", "greater than 0"]),
+        ("mnist", {"g_batch_norm": "all"}, ["g_batch_norm = 'all'", "meant", "written"]),
     ],
 )
 def test_bad_values_are_one_clear_line(name, fields, words):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -143,6 +144,74 @@ def test_the_average_of_gs_weights_is_what_the_run_samples_with(tmp_path, monkey
     torch.testing.assert_close(run.generator.layers[0].weight.detach(), average)
     plain = train(tiny(**quick), tmp_path / "plain")
     assert torch.equal(plain.generator.layers[0].weight, path[-1])  # and it does not change the game
+
+
+def tiny_pytorch_gan(**fields):
+    small = {"g_hidden": (16, 24), "g_activations": ("leaky_relu",) * 2, "d_hidden": (8,), "batch_size": 300}
+    return gan.recipe("pytorch-gan", dataset="digits", **({"epochs": 2} | small | fields))
+
+
+def test_the_average_has_batch_norms_statistics_as_they_are(tmp_path, monkeypatch):
+    seen = []
+    step = algorithm1.ITERATIONS["simultaneous"]
+
+    def watch(players, minibatches):
+        out = step(players, minibatches)
+        seen.append(players.generator)
+        return out
+
+    monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", watch)
+    run = train(tiny_pytorch_gan(ema=0.9), tmp_path / "run")
+    averaged, playing = dict(run.generator.named_buffers()), dict(seen[-1].named_buffers())
+    assert averaged.keys() == playing.keys() and len(averaged) == 3  # mean, variance, how many
+    assert all(torch.equal(averaged[key], playing[key]) for key in averaged)
+    assert not torch.equal(run.generator.layers[0].weight, seen[-1].layers[0].weight)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_an_average_copies_what_is_no_weight(n):
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    average = training.Average(network, decay=0.5)
+    for _ in range(n):
+        network(torch.randn(9, 2))
+        torch.nn.init.normal_(network[0].weight)
+        average.update(network)
+    assert all(map(torch.equal, average.module.buffers(), network.buffers()))
+    assert torch.equal(average.module[0].weight, network[0].weight) == (n == 1)
+
+
+@pytest.mark.parametrize("recipe", [tiny(epochs=1), tiny_pytorch_gan(epochs=1)], ids=["unit", "signed"])
+def test_pixels_are_scaled_as_the_recipe_says(tmp_path, monkeypatch, recipe):
+    seen = []
+    step = algorithm1.ITERATIONS["simultaneous"]
+
+    def watch(players, minibatches):
+        seen.extend(minibatches)
+        return step(players, minibatches)
+
+    monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", watch)
+    train(recipe, tmp_path / "run")
+    x = torch.cat(seen)
+    unit = x if recipe.scaling == "unit" else (x + 1) / 2
+    assert (x.min().item(), x.max().item()) == ((0 if recipe.scaling == "unit" else -1), 1)
+    images = gan.data.load("digits").split(recipe.valid)[0]
+    shown = unit.flatten(1).mul(255).round().to(torch.uint8).numpy()
+    assert sorted(map(bytes, shown)) == sorted(map(bytes, images.reshape(len(images), 64)))
+
+
+def test_a_run_with_batch_norm_is_resumed_and_published(tmp_path, monkeypatch):
+    whole = train(tiny_pytorch_gan(ema=0.9), tmp_path / "whole")
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    train(tiny_pytorch_gan(ema=0.9, epochs=1), tmp_path / "run")
+    assert_same(whole, train(tiny_pytorch_gan(ema=0.9), tmp_path / "run"))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the best sigma")
+        public = runs.publish(whole, "digits", root=tmp_path / "results")
+    expected = [w.half().float() if w.is_floating_point() else w for w in weights(whole).values()]
+    for ours, theirs in zip(weights(public).values(), expected, strict=True):
+        assert torch.equal(ours, theirs)
+    assert public.generator.sample(5, seed=0).min() >= 0
 
 
 def test_every_update_has_the_schedules_rate_and_momentum(tmp_path, monkeypatch):

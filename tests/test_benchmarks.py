@@ -1,0 +1,211 @@
+"""benchmarks/: what it runs beside ours is the same thing, what it counts is right, what it refuses."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import gan
+from gan import data, engine, parzen
+from gan.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+bench, peers = (importlib.import_module(name) for name in ("bench", "peers"))
+
+
+@pytest.fixture
+def quick(tmp_path, monkeypatch):
+    """No compiler, no network, no file; a folder for data and one for the table."""
+
+    def no_network(scratch):
+        raise RuntimeError("no network")
+
+    monkeypatch.setitem(data._DOWNLOADS, "mnist", no_network)
+    monkeypatch.setattr(engine, "_compiler_works", lambda device: False)
+    monkeypatch.setattr(bench, "CHUNK", 0.01)
+    return ["--rounds", "1", "--device", "cpu", "--data-dir", str(tmp_path)]
+
+
+def test_a_row_is_measured_and_written(quick, tmp_path, capsys):
+    out = tmp_path / "new" / "table.json"
+    assert main(["bench", "nearest", *quick, "--out", str(out)]) == 0
+    record = json.loads(out.read_text())
+    assert record["machine"].startswith("CPU") and record["rounds"] == 1
+    assert record["images"] == "random images in MNIST's place"
+    assert all(record["rates"][key] > 0 for key in ("fp32", "copy"))
+    theirs, ours = record["rows"]
+    assert (theirs["contestant"], theirs["ratio"]) == ("scikit-learn", 1)
+    assert ours["ratio"] == pytest.approx(theirs["seconds"] / ours["seconds"])
+    assert ours["fraction"] == pytest.approx(ours["floor"] / ours["seconds"])
+    assert str(out) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing"], "there is no row nothing; there are: pytorch_gan, mnist, parzen, nearest"),
+        (["--peer", "nowhere/gan.py"], "--peer nowhere/gan.py is no file"),
+        (["--device", "gpu"], "device = 'gpu'"),
+    ],
+)
+def test_what_the_benchmark_cannot_do_is_one_line(tmp_path, monkeypatch, capsys, arguments, words):
+    out = tmp_path / "table.json"
+    assert main(["bench", *arguments, "--out", str(out)]) == 2
+    printed, err = capsys.readouterr()
+    assert not printed and err.startswith("gan: ") and words in err and err.count("\n") == 1
+    assert not out.exists()
+
+
+def test_without_a_checkout_there_is_no_benchmark(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(gan, "__file__", str(tmp_path / "gan" / "__init__.py"))
+    assert main(["bench"]) == 2
+    err = capsys.readouterr().err
+    assert "run it in a checkout" in err and err.count("\n") == 1
+
+
+ALONE = """
+import sys
+
+class Refuse:
+    "Only what the library itself asks for; SciPy for scikit-learn alone."
+
+    def find_spec(self, name, *_):
+        first = name.partition(".")[0]
+        frame = sys._getframe(1)
+        while "importlib" in frame.f_code.co_filename:
+            frame = frame.f_back
+        asking = frame.f_globals["__name__"].partition(".")[0]
+        books = {"flint", "IPython", "ipykernel", "papermill", "nbformat", "scipy"} - {asking}
+        if first == "scipy" and asking not in ("gan", "bench", "peers", "__main__"):
+            return None
+        if first in books or first.startswith(("jupyter", "sphinx")):
+            raise ModuleNotFoundError(f"{asking} asks for {name}")
+
+sys.meta_path.insert(0, Refuse())
+sys.path.insert(0, sys.argv[1])
+import gan, gan.__main__, bench
+gan.__main__.main(["bench", "--help"])
+"""
+
+
+def test_neither_the_library_nor_the_benchmark_needs_the_books_packages():
+    command = [sys.executable, "-c", ALONE, str(ROOT / "benchmarks")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--peer" in done.stdout and "--rounds" in done.stdout
+
+
+# The contestants
+
+
+def test_all_likelihoods_are_the_same():
+    rng = np.random.default_rng(0)
+    x, samples = rng.random((130, 50), np.float32), rng.random((300, 50), np.float32)
+    for sigma in (0.1, 0.3):
+        ours = parzen.log_likelihood(x, samples, sigma).numpy()
+        authors = peers.authors_parzen(torch.from_numpy(x), torch.from_numpy(samples), sigma)
+        np.testing.assert_allclose(authors.numpy(), ours, rtol=0, atol=1e-3)
+        np.testing.assert_allclose(peers.sklearn_parzen(x, samples, sigma), ours, rtol=0, atol=1e-3)
+
+
+def test_all_neighbours_are_the_same():
+    rng = np.random.default_rng(0)
+    queries, pool = rng.random((30, 40), np.float32), rng.random((500, 40), np.float32)
+    assert np.array_equal(peers.sklearn_nearest(queries, pool), data.nearest(queries, pool))
+
+
+def images(n):
+    return np.random.default_rng(0).integers(0, 256, (n, 28, 28), np.uint8)
+
+
+@pytest.mark.parametrize("loop", [peers.plain_mnist, peers.plain_pytorch_gan])
+def test_the_plain_loops_go_on_without_end(loop):
+    updates = loop(images(200), torch.device("cpu"))
+    for _ in range(5):  # more than an epoch
+        next(updates)
+
+
+LINKED = """
+import sys
+from pathlib import Path
+from torchvision import datasets
+images = datasets.MNIST("../../data/mnist", train=True, download=True).data
+Path(sys.argv[0] + ".saw").write_text(f"{list(images.shape)} {images.sum()} {sys.argv[1:]}")
+print("a line before the first update")
+for i in range(10**9):
+    print(f"[Epoch 0/100000] [Batch {i}/938]")
+"""
+
+
+def test_the_linked_script_finds_its_data_and_stands_still_between_calls(tmp_path):
+    (tmp_path / "gan.py").write_text(LINKED)
+    x = images(30)
+    script = peers.LinkedScript(tmp_path / "gan.py", x)
+    try:
+        saw = f"[30, 28, 28] {x.sum()} ['--n_epochs', '100000']"
+        assert (tmp_path / "gan.py.saw").read_text() == saw
+        assert script.seconds(5) > 0 and script.seconds(5) > 0
+        status = Path(f"/proc/{script.process.pid}/status")
+        patience = time.monotonic() + 10
+        while status.exists() and "T (stopped)" not in status.read_text():
+            assert time.monotonic() < patience
+    finally:
+        script.close()
+        script.process.stdout.close()
+    assert script.process.poll() is not None and not Path(script.home.name).exists()
+
+
+# What it counts
+
+
+def test_an_updates_operations_are_those_counted_by_hand():
+    """Two for each multiply-add of mnist's layers; minibatches of 100."""
+    g = [100 * 1200, 1200 * 1200, 1200 * 784]
+    d = [784 * 240 * 5, 240 * 240 * 5, 240 * 1]
+    forward = 100 * sum(g) + 200 * sum(d)
+    d_gradient = 200 * sum(d) + 200 * sum(d[1:])  # of the weights, and of all inputs but x
+    g_gradient = 100 * sum(d) + 100 * sum(g) + 100 * sum(g[1:])  # through D to G's weights
+    bench_ = object.__new__(bench.Bench)
+    bench_.train = images(100)
+    operations, moved = bench_.work(gan.recipe("mnist"))
+    assert operations == 2 * (forward + d_gradient + g_gradient)
+    weights = sum(g) + 1200 + 1200 + 784 + sum(d) + 1200 + 1200 + 1
+    assert moved == weights * 4 * 6  # weight, gradient and momentum, read and written
+
+
+def test_the_products_alone_are_those_of_an_update():
+    bench_ = object.__new__(bench.Bench)
+    bench_.train = images(100)
+    with bench.Products() as seen:
+        bench_.least(gan.recipe("mnist"))
+    operations, _ = bench_.work(gan.recipe("mnist"))
+    assert sum(2 * len(a) * a.shape[1] * b.shape[1] for a, b in seen.pairs) == operations
+
+
+# How much memory a recipe takes
+
+MOST = 380  # MiB beyond the imports: with torch 2.14 on Linux 210 to 255, and half as much again
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist", "pytorch-gan"])
+def test_the_memory_of_a_recipe_is_bounded(tmp_path, name):
+    """With a few minibatches of training images, and the images that the recipe holds out."""
+    pytest.importorskip("resource")
+    x, y = images(gan.recipe(name).valid + 300), np.zeros(20_000, np.int64)
+    arrays = {"x_train": x, "y_train": y[: len(x)], "x_test": x[:100], "y_test": y[:100]}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    shell = ["sh", "-c", '"$0" "$@"; exit $?']  # small: Linux counts what a process was before its program
+    command = [*shell, sys.executable, "-c", bench.PEAK, name, "cpu", str(tmp_path)]
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=one_thread)
+    assert done.returncode == 0, done.stderr
+    imports, peak, on_gpu = map(float, done.stdout.split())
+    assert 0 < peak - imports < MOST and on_gpu == 0
