@@ -170,7 +170,11 @@ class LinkedScript:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self._read(1)
+        try:
+            self._read(1)
+        except ChildProcessError:
+            self.close()
+            raise
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def _read(self, n: int) -> None:
@@ -195,7 +199,7 @@ class LinkedScript:
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
-        self.process.wait()
+        self.process.communicate()  # waits, and closes the pipe
         self.home.cleanup()
 
 

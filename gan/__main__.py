@@ -102,7 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.run(arguments)
     except (ValueError, OSError, FloatingPointError) as error:
-        print(f"gan: {error}", file=sys.stderr)
+        if not int(os.environ.get("LOCAL_RANK", 0)):  # once on each machine
+            print(f"gan: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("gan: stopped; the same command goes on from the last checkpoint", file=sys.stderr)

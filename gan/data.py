@@ -127,7 +127,8 @@ def nearest(queries: NDArray, pool: NDArray) -> NDArray[np.intp]:
 
     Matrix products find the eight nearest of each, whose distances are then taken in float64.
     """
-    x, points = (torch.from_numpy(np.asarray(a).reshape(len(a), -1)).float() for a in (queries, pool))
+    flat = (np.require(a.reshape(len(a), -1), np.float32, ["C", "W"]) for a in (queries, pool))
+    x, points = map(torch.from_numpy, flat)
     norms = torch.linalg.vector_norm(points, dim=1).square_()
     found = []
     for block in x.split(max(1, 2**24 // len(points))):

@@ -63,15 +63,20 @@ def iteration(
 
 
 class _Compiled:
-    """Compiles each of `algorithm1`'s gradients once; forward and backward pass become one program."""
+    """Compiles each of `algorithm1`'s gradients once; forward and backward pass become one program.
+
+    A process may train any number of recipes; without the limit, the ninth would run uncompiled.
+    """
 
     def __init__(self) -> None:
         self.ready: dict[Callable, Callable] = {}
 
     def __call__(self, gradient: Callable) -> Callable:
         if gradient not in self.ready:
-            trace_backward = torch._dynamo.config.patch(trace_autograd_ops=True)
-            self.ready[gradient] = trace_backward(torch.compile(gradient, dynamic=False))
+            settings = torch._dynamo.config.patch(
+                trace_autograd_ops=True, recompile_limit=10_000, accumulated_recompile_limit=10_000
+            )
+            self.ready[gradient] = settings(torch.compile(gradient, dynamic=False))
         return self.ready[gradient]
 
 
@@ -169,6 +174,13 @@ def tell(function: Callable[[], Any]) -> Any:
     """What ``function`` returns in the process that writes, which alone calls it, in all of them."""
     if processes() == 1:
         return function()
-    box = [function() if dist.get_rank() == 0 else None]
+    box: list[Any] = [None, None]
+    if dist.get_rank() == 0:
+        try:
+            box[0] = function()
+        except Exception as error:  # which ends all processes alike
+            box[1] = error
     dist.broadcast_object_list(box)
+    if box[1] is not None:
+        raise box[1]
     return box[0]

@@ -192,7 +192,7 @@ def latest(record: dict[str, Any]) -> dict[str, Any]:
 def resumed_record(before: dict[str, Any], now: dict[str, Any], epoch: int) -> dict[str, Any]:
     """run.json of a run that goes on after ``epoch``; says so where machine or code are not the same."""
     last = latest(before)
-    record = before | {"recipe": now["recipe"]}
+    record = {"engine": "eager"} | before | {"recipe": now["recipe"]}
     keys = ("device", "versions", "commit", "engine")
     if any(now[key] != last.get(key, "eager") for key in keys):
         here = {key: now[key] for key in ("started", *keys)}

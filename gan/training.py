@@ -67,15 +67,19 @@ def train(
     try:
         with ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng([where.index or 0] if where.type == "cuda" else []))
-            if writes:
-                folder.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(FileLock(folder / ".lock", timeout=0))
-                if overwrite:
-                    runs.clear(folder)
+            tell(partial(_occupy, folder, stack, overwrite))
             _play(recipe, folder, dataset, images, where, engine, progress and writes, after_epoch)
     except Timeout:
         raise ValueError(f"{folder} is being trained by another process: choose another folder") from None
     return tell(lambda: Run.load(folder))
+
+
+def _occupy(folder: Path, stack: ExitStack, overwrite: bool) -> None:
+    """Make ``folder`` this run's own until ``stack`` is left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stack.enter_context(FileLock(folder / ".lock", timeout=0))
+    if overwrite:
+        runs.clear(folder)
 
 
 def _finished(folder: Path, recipe: Recipe) -> bool:

@@ -209,3 +209,19 @@ def test_the_memory_of_a_recipe_is_bounded(tmp_path, name):
     assert done.returncode == 0, done.stderr
     imports, peak, on_gpu = map(float, done.stdout.split())
     assert 0 < peak - imports < MOST and on_gpu == 0
+
+
+def test_a_linked_script_that_ends_early_says_so(tmp_path):
+    (tmp_path / "gan.py").write_text("1 / 0")
+    with pytest.raises(ChildProcessError, match="ended early"):
+        peers.LinkedScript(tmp_path / "gan.py", np.zeros((2, 28, 28), np.uint8))
+
+
+def test_a_processs_memory_is_its_own(monkeypatch):
+    """Linux's ru_maxrss begins with what the process that started it has taken."""
+    large = np.ones(2**28)  # 2 GiB
+    monkeypatch.setattr(gan.recipes, "PRESETS", {"digits": {}})
+    bench_ = object.__new__(bench.Bench)
+    bench_.device, bench_.data_dir = torch.device("cpu"), None
+    (found,) = bench_.memory()
+    assert len(large) and 0 < found["imports"] < found["peak"] < 2000

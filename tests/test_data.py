@@ -235,3 +235,9 @@ def test_figure_2_ends_each_row_with_its_last_samples_neighbour():
     expected = np.round(pool[[4, 26], 0] * 255).astype(np.uint8)
     assert np.array_equal(picture[:8, -8:, 0], expected[0])
     assert np.array_equal(picture[-8:, -8:, 0], expected[1])
+
+
+def test_nearest_takes_views_and_what_is_read_only():
+    x = np.random.default_rng(0).random((50, 6))
+    x.flags.writeable = False
+    assert np.array_equal(data.nearest(x[::-1], x), np.arange(50)[::-1])

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 import gan
-from gan import algorithm1, engine, runs, training
+from gan import algorithm1, data, engine, runs, training
 from gan.__main__ import main
 from gan.algorithm1 import Players
 from gan.nets import Discriminator, Generator
@@ -519,3 +519,48 @@ def test_a_minibatch_that_cannot_be_shared_equally_is_refused(tmp_path, monkeypa
     out, err = capsys.readouterr()
     assert not out and err == "gan: batch_size = 50 cannot be shared equally by 3 processes\n"
     assert not (tmp_path / "run").exists()
+
+
+def test_every_new_shape_is_compiled(monkeypatch):
+    """torch.compile gives up, with a log line alone, after 8 programs of one function."""
+    programs = []
+    real = torch.compile
+
+    def by(graph, inputs):
+        programs.append(1)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda f, **options: real(f, backend=by, **options))
+    torch.compiler.reset()
+    images = data.load("digits").x_train
+    for batch_size in range(20, 32):
+        players = training.make_players(gan.recipe("digits", **DIGITS), images, CPU)
+        iterate = engine.iteration(players, "simultaneous", "compiled", CPU)
+        iterate([torch.rand(batch_size, 1, 8, 8)])
+    torch.compiler.reset()
+    assert len(programs) == 12
+
+
+def test_a_run_of_before_there_were_engines_goes_on(tmp_path):
+    recipe = gan.recipe("digits", epochs=1, **DIGITS)
+    gan.train(recipe, tmp_path, device="cpu", progress=False)
+    record = json.loads((tmp_path / "run.json").read_text())
+    del record["engine"]
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    longer = recipe.model_copy(update={"epochs": 2})
+    assert gan.train(longer, tmp_path, device="cpu", progress=False).finished
+
+
+def test_what_many_processes_refuse_is_one_line(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", port]
+    (tmp_path / "script.py").write_text(
+        "import sys; from gan.__main__ import main; print(main(sys.argv[1:]))"
+    )
+    command = [*launch, tmp_path / "script.py", "train", "digits", "--device", "cpu", "--out", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert "".join(done.stdout.split()) == "22", done.stderr
+    assert done.stderr.count("files that are no run's") == 1 and "Traceback" not in done.stderr

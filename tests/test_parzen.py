@@ -98,6 +98,16 @@ def test_what_is_left_out_is_negligible(m):
         assert (abs(ours.numpy() - expected) < 1e-5 + 1e-7 * abs(expected)).all(), sigma
 
 
+def test_many_samples_that_are_negligible_alone_count_together():
+    """One sample at x and 20 000 around it, each with a millionth of its weight's half."""
+    distance = 0.1 * math.sqrt(2 * math.log(2e6))
+    around = torch.linspace(0, 2 * math.pi, 20_000)
+    samples = torch.stack([around.cos(), around.sin()], 1) * distance
+    together = parzen.log_likelihood(torch.zeros(1, 2), torch.cat([torch.zeros(1, 2), samples]), 0.1)
+    expected = math.log1p(20_000 * 5e-7) - math.log(20_001) - 2 * math.log(0.1 * math.sqrt(2 * math.pi))
+    assert together.item() == pytest.approx(expected, abs=1e-5)
+
+
 def test_each_point_has_its_own_far_samples():
     """Beside points for which all but a few samples are negligible stand some for which none is."""
     x, samples = near_and_far(300)
