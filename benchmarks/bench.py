@@ -391,25 +391,28 @@ class Bench:
         return found
 
 
-ROWS = ("pytorch_gan", "mnist", "parzen", "nearest", "book")
-EXTRAS = ("doublings", "memory", "half_precision", "profile")
+MEASURES = (
+    *("pytorch_gan", "mnist", "parzen", "nearest"),
+    *("doublings", "memory", "half_precision", "profile", "book"),
+)
 
 
 def _rate(seconds: float, unit: str) -> str:
     return f"{seconds * 1e3:.3g} ms/{unit}" if seconds < 1 else f"{seconds:.3g} s/{unit}"
 
 
-def main(arguments: argparse.Namespace) -> Path:
-    """Measure, print, and write book/results/bench/<device>.json; the file's path."""
+def main(arguments: argparse.Namespace) -> Path | None:
+    """Measure, print, and write book/results/bench/<device>.json, or --out; the file's path.
+
+    Of some rows alone nothing is written without --out.
+    """
     device = training.pick_device(arguments.device)
     if device.type == "mps":
         raise ValueError("the benchmark runs on cpu or cuda")
     if arguments.peer and not arguments.peer.is_file():
         raise ValueError(f"--peer {arguments.peer} is no file: give the path of PyTorch-GAN's gan.py")
-    if unknown := set(arguments.rows or ()) - {*ROWS, *EXTRAS}:
-        raise ValueError(
-            f"there is no row {', '.join(sorted(unknown))}; there are: {', '.join(ROWS + EXTRAS)}"
-        )
+    if unknown := set(arguments.rows or ()) - set(MEASURES):
+        raise ValueError(f"there is no row {', '.join(sorted(unknown))}; there are: {', '.join(MEASURES)}")
     bench = Bench(device, arguments.rounds, arguments.data_dir, arguments.peer)
     record: dict[str, Any] = {
         "machine": runs.describe(device),
@@ -423,18 +426,26 @@ def main(arguments: argparse.Namespace) -> Path:
     }
     print(f"{record['machine']}, torch {torch.__version__}, {bench.images}")
     start = time.perf_counter()
-    for name in ROWS:
-        if name in (arguments.rows or ROWS):
-            getattr(bench, name)()
-    for name in EXTRAS:
-        if name in (arguments.rows or EXTRAS):
-            record[name] = getattr(bench, name)()
-    rates = {key: statistics.median(taken) for key, taken in bench.rates.items() if taken}
-    record |= {"rates": rates, "rows": bench.rows, "seconds": round(time.perf_counter() - start)}
-    out = arguments.out or ROOT / "book" / "results" / "bench" / f"{device.type}.json"
+    measures = arguments.rows or MEASURES
+    out = arguments.out
+    if not (out or arguments.rows):  # the book's own table is written as a whole
+        out = ROOT / "book" / "results" / "bench" / f"{device.type}.json"
+    for name in measures:
+        if name == "book" and out:
+            _write(out, record)  # the book reads it
+        found = getattr(bench, name)()
+        if found is not None:
+            record[name] = found
+        rates = {key: statistics.median(taken) for key, taken in bench.rates.items() if taken}
+        record |= {"rates": rates, "rows": bench.rows, "seconds": round(time.perf_counter() - start)}
+    if out:
+        _write(out, record)
+    return out
+
+
+def _write(out: Path, record: dict[str, Any]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    return out
 
 
 def has_bf16(device: torch.device) -> bool:

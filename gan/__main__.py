@@ -53,7 +53,7 @@ def bench(arguments: argparse.Namespace) -> None:
     if not folder.is_dir():
         raise ValueError("the benchmark stands in the repository's folder benchmarks/: run it in a checkout")
     sys.path.insert(0, str(folder))
-    print(f"written to {import_module('bench').main(arguments)}")
+    print(f"written to {import_module('bench').main(arguments) or 'no file; --out FILE keeps a part'}")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -533,12 +533,12 @@ def test_every_new_shape_is_compiled(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda f, **options: real(f, backend=by, **options))
     torch.compiler.reset()
     images = data.load("digits").x_train
-    for batch_size in range(20, 32):
+    for batch_size in range(20, 29):
         players = training.make_players(gan.recipe("digits", **DIGITS), images, CPU)
         iterate = engine.iteration(players, "simultaneous", "compiled", CPU)
         iterate([torch.rand(batch_size, 1, 8, 8)])
     torch.compiler.reset()
-    assert len(programs) == 12
+    assert len(programs) == 9
 
 
 def test_a_run_of_before_there_were_engines_goes_on(tmp_path):
