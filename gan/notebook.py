@@ -193,7 +193,7 @@ def bench_row(record: dict[str, Any], name: str) -> pd.DataFrame:
         {
             "做法": CONTESTANTS[row["contestant"]],
             "用时": _seconds(row["seconds"]),
-            "快几倍": f"{row['ratio']:.3g}",
+            "速度比": f"{row['ratio']:.3g}",
             "占下限": f"{row['fraction']:.0%}" if "fraction" in row else "–",
         }
         for row in record["rows"]

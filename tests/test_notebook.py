@@ -41,7 +41,7 @@ def test_a_row_shows_its_contestants_in_their_order():
     ]
     table = notebook.bench_row({"rows": rows}, "mnist, update")
     assert table["用时"].tolist() == ["50 毫秒", "2.5 秒", "128 分"]
-    assert table["快几倍"].tolist() == ["1", "0.02", "1"]
+    assert table["速度比"].tolist() == ["1", "0.02", "1"]
     assert table["占下限"].tolist() == ["–", "34%", "–"]
 
 
