@@ -409,6 +409,8 @@ def main(arguments: argparse.Namespace) -> Path | None:
     device = training.pick_device(arguments.device)
     if device.type == "mps":
         raise ValueError("the benchmark runs on cpu or cuda")
+    if arguments.rounds < 1:
+        raise ValueError(f"--rounds {arguments.rounds}: at least one is needed, five for a median")
     if arguments.peer and not arguments.peer.is_file():
         raise ValueError(f"--peer {arguments.peer} is no file: give the path of PyTorch-GAN's gan.py")
     if unknown := set(arguments.rows or ()) - set(MEASURES):
