@@ -7,14 +7,13 @@ import json
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
 
 from .recipes import Recipe
-from .runs import Run
+from .runs import Run, find_result
 
 MEANINGS = {
     "name": "配方",
@@ -147,11 +146,8 @@ def table1(run: Run) -> pd.DataFrame:
 
 def bench(device: str = "cpu") -> dict[str, Any]:
     """What `python -m gan bench` wrote to book/results/bench/, seen from here or from a folder above."""
-    for base in (Path.cwd(), *Path.cwd().parents):
-        for results in (base / "results", base / "book" / "results"):
-            if (path := results / "bench" / f"{device}.json").exists():
-                return json.loads(path.read_text()) | {"on": device}
-    raise FileNotFoundError(f"no book/results/bench/{device}.json here or above: `make bench` writes it")
+    path = find_result(f"bench/{device}.json", "no benchmark (`make bench` writes it)")
+    return json.loads(path.read_text()) | {"on": device}
 
 
 def bench_provenance(record: dict[str, Any]) -> HTML:

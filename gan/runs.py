@@ -127,13 +127,16 @@ def default_folder(recipe: Recipe) -> Path:
 
 def published(name: str) -> Run:
     """The published run ``name``, from book/results/ seen from here or from a folder above."""
+    return Run.load(find_result(f"{name}/{RECORD}", f"no published run {name!r}").parent)
+
+
+def find_result(path: str, what: str = "nothing was published") -> Path:
+    """The file ``path`` of book/results/, seen from here or from a folder above."""
     for base in (Path.cwd(), *Path.cwd().parents):
         for results in (base / "results", base / "book" / "results"):
-            if (results / name / RECORD).exists():
-                return Run.load(results / name)
-    raise FileNotFoundError(
-        f"no published run {name!r}: there is no book/results/{name}/{RECORD} here or above"
-    )
+            if (results / path).exists():
+                return results / path
+    raise FileNotFoundError(f"{what}: there is no book/results/{path} here or above")
 
 
 def check(folder: Path, recipe: Recipe, overwrite: bool = False) -> bool:
