@@ -6,12 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
 import gan
-from gan import data, parzen
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -33,19 +31,19 @@ def train(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     run = gan.Run.load(arguments.folder)
-    dataset = data.load(run.recipe.dataset, arguments.data_dir)
-    _, valid = dataset.split(run.recipe.valid)
-    estimate = parzen.evaluate(
-        run.generator, data.scale(valid), data.scale(dataset.x_test), z_seed=arguments.z_seed
+    generator = run.generator if arguments.average is None else run.averaged(arguments.average)
+    estimate = gan.runs.estimate(
+        run.recipe, generator, split=arguments.split, z_seed=arguments.z_seed, data_dir=arguments.data_dir
     )
-    for name, value in asdict(estimate).items():
+    for name, value in estimate.items():
         print(f"{name:15} {value}")
 
 
 def publish(arguments: argparse.Namespace) -> None:
     run = gan.runs.publish(gan.Run.load(arguments.folder), arguments.name, data_dir=arguments.data_dir)
-    figure = run.record["metrics"]["parzen"]
-    print(f"{run.folder}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats; {run.provenance()}")
+    for name, figure in run.record["metrics"].items():
+        print(f"{name}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
+    print(f"{run.folder}: {run.provenance()}")
 
 
 def bench(arguments: argparse.Namespace) -> None:
@@ -75,6 +73,12 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("evaluate", help="the Parzen estimate of a run's generator, as in Table 1")
     command.add_argument("folder", type=Path, help="a run's folder")
     command.add_argument("--z-seed", type=int, default=0, help="seed of the 10 000 samples' noise")
+    command.add_argument("--split", default="test", help="test, or valid: what choices are made on")
+    command.add_argument(
+        "--average",
+        type=float,
+        help="decay of the average of G's weights; 0: the last (default: the recipe's)",
+    )
     command.set_defaults(run=evaluate)
 
     command = commands.add_parser("publish", help="measure a finished run and write it to book/results/")

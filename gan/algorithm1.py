@@ -36,8 +36,9 @@ def _as_it_is(x: Any, *_: Any) -> Any:
 class Players:
     """G and D, how each moves, what G descends, and the arithmetic (an autocast context, or none).
 
-    The last three are `gan.engine`'s: what becomes of a gradient's function before it is called; this
-    process's part of a minibatch's rows; and the mean of gradients over all processes.
+    With ``max_norm`` no unit's incoming weights keep a larger norm after a move. The last three are
+    `gan.engine`'s: what becomes of a gradient's function before it is called; this process's part of a
+    minibatch's rows; and the mean of gradients over all processes.
     """
 
     generator: Generator
@@ -46,6 +47,7 @@ class Players:
     d_optimizer: Optimizer
     g_loss: Callable[[Tensor], Tensor] = objective.non_saturating
     precision: Callable[[], AbstractContextManager] = nullcontext
+    max_norm: float = 0.0
     prepare: Callable[[Callable], Callable] = _as_it_is
     part: Callable[..., Any] = _as_it_is
     average: Callable[[Sequence[Tensor]], Sequence[Tensor]] = _as_it_is
@@ -96,12 +98,21 @@ def both_gradients(
     return d_gradient, g_gradient, real_logits.detach(), fake_logits.detach(), g_loss.detach()
 
 
-def move(optimizer: Optimizer, gradient: Sequence[Tensor]) -> None:
-    """One step of ``optimizer`` along ``gradient``, which replaces any older one."""
+def move(optimizer: Optimizer, gradient: Sequence[Tensor], max_norm: float = 0.0) -> None:
+    """One step of ``optimizer`` along ``gradient``, which replaces any older one.
+
+    With ``max_norm`` the weights of each unit, a row of its layer's, are then shrunk to that norm.
+    """
     weights = [w for group in optimizer.param_groups for w in group["params"]]
     for w, g in zip(weights, gradient, strict=True):
         w.grad = g
     optimizer.step()
+    if max_norm:
+        with torch.no_grad():
+            for w in weights:
+                if w.ndim > 1:
+                    norms = torch.linalg.vector_norm(w.flatten(1), dim=1).clamp_min_(max_norm)
+                    w.mul_((max_norm / norms).view(-1, *[1] * (w.ndim - 1)))
 
 
 def discriminator_step(
@@ -113,7 +124,7 @@ def discriminator_step(
     """
     drawn = _deal(players, (x, z), masks, copies=2)
     gradient, real_logits, fake_logits = players.prepare(discriminator_gradient)(players, *drawn)
-    move(players.d_optimizer, players.average(gradient))
+    move(players.d_optimizer, players.average(gradient), players.max_norm)
     return real_logits, fake_logits
 
 
@@ -121,7 +132,7 @@ def generator_step(players: Players, z: Tensor, masks: Masks | None = None) -> T
     """Line 8: G descends its loss on noise ``z`` (m, noise_size); D stays. Returns the loss."""
     drawn = _deal(players, (z,), masks, copies=1)
     gradient, loss = players.prepare(generator_gradient)(players, *drawn)
-    move(players.g_optimizer, players.average(gradient))
+    move(players.g_optimizer, players.average(gradient), players.max_norm)
     return loss
 
 
@@ -132,8 +143,8 @@ def simultaneous_step(
     drawn = _deal(players, (x, z), masks, copies=2)
     d_gradient, g_gradient, *rest = players.prepare(both_gradients)(players, *drawn)
     gradients = players.average([*d_gradient, *g_gradient])
-    move(players.d_optimizer, gradients[: len(d_gradient)])
-    move(players.g_optimizer, gradients[len(d_gradient) :])
+    move(players.d_optimizer, gradients[: len(d_gradient)], players.max_norm)
+    move(players.g_optimizer, gradients[len(d_gradient) :], players.max_norm)
     real_logits, fake_logits, g_loss = rest
     return real_logits, fake_logits, g_loss
 

@@ -1,7 +1,7 @@
 """The two players of §3, with the layers of §5: a rectifier generator and a maxout discriminator.
 
-And those of the code that the book's first text links to (PyTorch-GAN): leaky rectifiers,
-batch norm, tanh.
+Fully connected or, for CIFAR-10, convolutional. And the layers of the code that the book's first text
+links to (PyTorch-GAN): leaky rectifiers, batch norm, tanh.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,13 +28,28 @@ BATCH_NORMS: dict[str, dict[str, float]] = {"meant": {"momentum": 0.2}, "written
 """What PyTorch-GAN's ``BatchNorm1d(n, 0.8)`` meant, Keras' momentum 0.8 (here 1 − 0.8), and what it says."""
 
 
-def linear(inputs: int, outputs: int, init: Init) -> nn.Linear:
-    """A layer whose weights and biases start as ``init`` says."""
-    layer = nn.Linear(inputs, outputs)
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+
+
+def start(layer: Layer, init: Init) -> Layer:
+    """``layer``, with weights and biases as ``init`` says."""
     if init != "pytorch":
         nn.init.uniform_(layer.weight, -init, init)
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
     return layer
+
+
+def linear(inputs: int, outputs: int, init: Init) -> nn.Linear:
+    """A fully connected layer whose weights and biases start as ``init`` says."""
+    return start(nn.Linear(inputs, outputs), init)
+
+
+@torch.no_grad()
+def make_sparse(weight: Tensor, count: int) -> None:
+    """Give each row of ``weight`` (outputs, inputs) ``count`` weights from N(0, 1), and else zeros."""
+    chosen = torch.rand_like(weight).topk(count, dim=1).indices
+    weight.zero_().scatter_(1, chosen, torch.randn(len(weight), count))
 
 
 class Maxout(nn.Module):
@@ -53,16 +68,70 @@ class Maxout(nn.Module):
         return self.linear(x).unflatten(-1, (self.pieces, self.units)).amax(-2)
 
 
+class MaxoutConv(nn.Module):
+    """Convolution, maximum over windows, maximum over pieces; (n, inputs, h, w) -> (n, channels, h', w').
+
+    A window may reach beyond the edge, as in the authors' library (cuda-convnet). Source: the
+    convolutional discriminator of §5.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        pieces: int,
+        kernel: int,
+        pad: int,
+        pool: int,
+        stride: int,
+        init: Init,
+    ) -> None:
+        super().__init__()
+        self.channels, self.pieces, self.pool, self.stride = channels, pieces, pool, stride
+        self.grows = 2 * pad - kernel + 1
+        self.conv = start(nn.Conv2d(inputs, channels * pieces, kernel, padding=pad), init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = nn.functional.max_pool2d(self.conv(x), self.pool, self.stride, ceil_mode=True)
+        return pooled.unflatten(1, (self.pieces, self.channels)).amax(1)
+
+    def after(self, size: int) -> int:
+        """The height or width h' that comes of h = ``size``."""
+        return -(-(size + self.grows - self.pool) // self.stride) + 1
+
+
+class Deconv(nn.Module):
+    """Transposed convolution, with a bias for each value that it makes; (n, maps·side²) -> (n, c·h·w).
+
+    ``shape`` is (c, h, w), h = w = (side − 1)·stride + kernel. Source: the "deconvolutional" generator of §5.
+    """
+
+    def __init__(self, maps: int, kernel: int, stride: int, shape: Sequence[int], init: Init) -> None:
+        super().__init__()
+        side = (shape[1] - kernel) // stride + 1
+        self.maps = maps, side, side
+        self.conv = start(nn.ConvTranspose2d(maps, shape[0], kernel, stride, bias=False), init)
+        self.bias = nn.Parameter(torch.zeros(*shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.conv(x.unflatten(1, self.maps)) + self.bias).flatten(1)
+
+
 class Generator(nn.Module):
     """G(z; θ_g): noise (n, noise_size) -> x (n, *shape), for images (n, channels, height, width).
 
     It knows its prior p_z.
 
     ``noise`` is "uniform", on (−√3, √3), or "gaussian": both have mean 0 and variance 1.
-    Hidden biases start uniform on (−bias_init, bias_init), or at 0 as the authors' do.
+    Weights start as ``init`` says, the output's as ``output_init`` if that is given; with
+    ``output_sparse``, so many of each output's weights are drawn from N(0, 1) and the others are 0.
+    Hidden biases start at 0, or uniform on (−bias_init, bias_init), a sigmoid layer's at ``sigmoid_bias``.
     ``bias`` (channels·height·width,) is the output layer's initial bias; see `marginal_bias`.
     ``batch_norm``, a key of BATCH_NORMS, normalises all hidden layers but the first.
-    A tanh at the output makes images in [−1, 1]; `render` and `sample` bring them to [0, 1].
+    ``deconv`` (maps, kernel, stride) makes the output a transposed convolution of the last hidden layer.
+
+    A tanh at the output makes images in [−1, 1]; `render` and `sample` bring them to [0, 1]. A linear
+    output has the data's own units; `depict` and `images` bring any image to [0, 1], for the eye.
     Source: §3, §5.
     """
 
@@ -76,28 +145,49 @@ class Generator(nn.Module):
         output: str = "sigmoid",
         noise: str = "uniform",
         init: Init = 0.05,
+        output_init: Init | None = None,
+        output_sparse: int = 0,
         bias_init: float = 0.0,
+        sigmoid_bias: float = 0.0,
         bias: Tensor | None = None,
         batch_norm: str = "none",
+        deconv: tuple[int, int, int] | None = None,
     ) -> None:
         super().__init__()
-        self.noise_size, self.shape, self.noise = noise_size, tuple(shape), noise
-        self.signed = output == "tanh"
-        widths = [noise_size, *hidden, math.prod(shape)]
+        self.noise_size, self.shape, self.noise, self.output = noise_size, tuple(shape), noise, output
+        widths = [noise_size, *hidden]
         linears = [linear(n_in, n_out, init) for n_in, n_out in pairwise(widths)]
-        if bias_init:
-            for hidden_layer in linears[:-1]:
+        last = self._last(widths[-1], output_init or init, output_sparse, bias, deconv)
+        for hidden_layer, activation in zip(linears, activations, strict=True):
+            if bias_init:
                 nn.init.uniform_(hidden_layer.bias, -bias_init, bias_init)
-        if bias is not None:
-            with torch.no_grad():
-                linears[-1].bias.copy_(bias)
+            if activation == "sigmoid" and sigmoid_bias:
+                nn.init.constant_(hidden_layer.bias, sigmoid_bias)
         layers: list[nn.Module] = []
-        for i, (layer, activation) in enumerate(zip(linears, [*activations, output], strict=True)):
+        for i, (layer, activation) in enumerate(zip(linears, activations, strict=True)):
             layers.append(layer)
-            if batch_norm != "none" and 0 < i < len(hidden):
+            if batch_norm != "none" and i > 0:
                 layers.append(nn.BatchNorm1d(layer.out_features, **BATCH_NORMS[batch_norm]))  # type: ignore[arg-type]
             layers.append(ACTIVATIONS[activation]())
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*layers, last, ACTIVATIONS[output]())
+
+    def _last(
+        self, inputs: int, init: Init, sparse: int, bias: Tensor | None, deconv: tuple[int, int, int] | None
+    ) -> nn.Module:
+        if deconv:
+            made = Deconv(*deconv, self.shape, init)
+            if math.prod(made.maps) != inputs:
+                raise ValueError(
+                    f"g_deconv = {deconv} makes {self.shape} of {math.prod(made.maps)} units, not {inputs}"
+                )
+            return made
+        layer = linear(inputs, math.prod(self.shape), init)
+        if sparse:
+            make_sparse(layer.weight, sparse)
+        if bias is not None:
+            with torch.no_grad():
+                layer.bias.copy_(bias)
+        return layer
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z).unflatten(-1, self.shape)
@@ -118,19 +208,31 @@ class Generator(nn.Module):
         """
         return self.render(self.draw_noise(n, None if seed is None else torch.Generator().manual_seed(seed)))
 
+    def images(self, n: int, seed: int | None = None) -> Tensor:
+        """`sample` (n, seed) as `depict` shows it: images in [0, 1]."""
+        return self.depict(self.draw_noise(n, None if seed is None else torch.Generator().manual_seed(seed)))
+
     @torch.no_grad()
     def render(self, z: Tensor) -> Tensor:
-        """G(z), images in [0, 1], without gradients; batch norm goes by its running statistics."""
+        """G(z) without gradients, in [0, 1] but for a linear output, which has the data's own units.
+
+        Batch norm goes by its running statistics.
+        """
         was_training = self.training
         x = self.eval()(z)
         self.train(was_training)
-        return (x + 1) / 2 if self.signed else x
+        return (x + 1) / 2 if self.output == "tanh" else x
+
+    def depict(self, z: Tensor) -> Tensor:
+        """G(z) as images in [0, 1]: as `render` gives them, those of a linear output each stretched."""
+        return stretch(self.render(z)) if self.output == "linear" else self.render(z)
 
 
 class Discriminator(nn.Module):
     """D(x; θ_d) as a logit: images (n, …) -> (n,); `probability` is D(x) = σ(logit).
 
     Hidden layers are maxout units of ``pieces`` pieces, or of one piece with another ``activation``.
+    Before them stand ``conv``, layers of `MaxoutConv`: (channels, pieces, kernel, pad, pool, stride) each.
     Dropout (probability of dropping a unit) acts in training mode only, with inverted scaling.
     Source: §3, §5.
     """
@@ -141,21 +243,29 @@ class Discriminator(nn.Module):
         hidden: Sequence[int] = (240, 240),
         pieces: int = 5,
         *,
+        conv: Sequence[tuple[int, int, int, int, int, int]] = (),
         activation: str = "maxout",
         dropout_input: float = 0.2,
         dropout_hidden: float = 0.5,
         init: Init = 0.005,
     ) -> None:
         super().__init__()
-        self.widths = [math.prod(shape), *hidden]
-        layers: list[nn.Module] = [nn.Flatten(), nn.Dropout(dropout_input)]
-        for n_in, n_out in pairwise(self.widths):
+        layers: list[nn.Module] = [nn.Dropout(dropout_input)]
+        dropped: list[tuple[int, ...]] = [tuple(shape)]
+        for sizes in conv:
+            layer = MaxoutConv(dropped[-1][0], *sizes, init)
+            dropped.append((layer.channels, *map(layer.after, dropped[-1][1:])))
+            layers += [layer, nn.Dropout(dropout_hidden)]
+        layers.insert(len(layers) if conv else 0, nn.Flatten())
+        widths = [math.prod(dropped[-1]), *hidden]
+        for n_in, n_out in pairwise(widths):
             if activation == "maxout":
                 layers.append(Maxout(n_in, n_out, pieces, init))
             else:
                 layers += [linear(n_in, n_out, init), ACTIVATIONS[activation]()]
             layers.append(nn.Dropout(dropout_hidden))
-        self.layers = nn.Sequential(*layers, linear(self.widths[-1], 1, init))
+        self.layers = nn.Sequential(*layers, linear(widths[-1], 1, init))
+        self.dropped = [*(dropped if conv else [widths[:1]]), *([width] for width in hidden)]
 
     def forward(self, x: Tensor, masks: Sequence[Tensor] | None = None) -> Tensor:
         """D's logits; in training mode through ``masks`` (n rows each), drawn where none are given."""
@@ -168,21 +278,21 @@ class Discriminator(nn.Module):
         return x.squeeze(-1)
 
     def draw_masks(self, n: int) -> list[Tensor]:
-        """What dropout multiplies ``n`` rows by: (n, units) for each layer that drops, on D's device.
+        """What dropout multiplies ``n`` rows by: (n, …) for each layer that drops, on D's device.
 
         0 with the layer's probability (to 16 bits), else 1 / (1 − it). All come from one draw of random
         bits, which takes a fifth of the time of a Bernoulli variable each. In evaluation mode, none.
         """
         drops = [layer.p for layer in self.layers if isinstance(layer, nn.Dropout)]
-        layers = [(p, n * units) for p, units in zip(drops, self.widths, strict=True) if p and self.training]
-        sizes = [size for _, size in layers]
+        layers = [(p, (n, *one)) for p, one in zip(drops, self.dropped, strict=True) if p and self.training]
+        sizes = [math.prod(shape) for _, shape in layers]
         device = next(self.parameters()).device
         bits = torch.empty(-(-sum(sizes) // 4), dtype=torch.int64, device=device).random_(-(2**63), None)
         masks = []
-        for (p, _), part in zip(layers, bits.view(torch.int16)[: sum(sizes)].split(sizes), strict=True):
+        for (p, shape), part in zip(layers, bits.view(torch.int16)[: sum(sizes)].split(sizes), strict=True):
             dropped = round(p * 2**16)  # of 2^16 equally likely numbers, of which the least is −2^15
             mask = (part >= dropped - 2**15).float().mul_(2**16 / (2**16 - dropped))
-            masks.append(mask.view(n, -1))
+            masks.append(mask.view(shape))
         return masks
 
     @torch.no_grad()
@@ -192,6 +302,12 @@ class Discriminator(nn.Module):
         probability = torch.sigmoid(self.eval()(x))
         self.train(was_training)
         return probability
+
+
+def stretch(x: Tensor) -> Tensor:
+    """Images (n, …), each brought to [0, 1] by its own least and largest value; an even one becomes 0."""
+    least, largest = (bound.view(-1, *[1] * (x.ndim - 1)) for bound in x.flatten(1).aminmax(dim=1))
+    return (x - least) / (largest - least).clamp_min(torch.finfo(x.dtype).tiny)
 
 
 def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:
@@ -223,14 +339,19 @@ def networks(
         output=recipe.g_output,
         noise=recipe.noise,
         init=recipe.g_init,
+        output_init=recipe.g_output_init,
+        output_sparse=recipe.g_output_sparse,
         bias_init=recipe.g_bias_init,
+        sigmoid_bias=recipe.g_sigmoid_bias,
         bias=bias,
         batch_norm=recipe.g_batch_norm,
+        deconv=recipe.g_deconv,
     )
     discriminator = Discriminator(
         shape,
         recipe.d_hidden,
         recipe.d_pieces,
+        conv=recipe.d_conv,
         activation=recipe.d_activation,
         dropout_input=recipe.dropout_input,
         dropout_hidden=recipe.dropout_hidden,

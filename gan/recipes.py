@@ -11,7 +11,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Init = Positive | Literal["pytorch"]
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "linear"]
-Images = Literal["mnist", "digits"]
+Images = Literal["mnist", "tfd", "faces", "cifar10", "digits"]
 Targets = Literal["gaussian", "mixture", "laplace", "uniform", "cauchy", "far", "intervals", "ring", "grid"]
 
 
@@ -24,8 +24,9 @@ class Recipe(BaseModel):
     dataset: Images | Targets = "mnist"
     valid: Annotated[int, Field(ge=0)] = 10_000
     """Training images held out at the end, for choosing the Parzen window's σ; 0 trains on all."""
-    scaling: Literal["unit", "signed"] = "unit"
-    """Pixels as G makes and D sees them: in [0, 1], or in [−1, 1] (and then G ends in a tanh)."""
+    scaling: Literal["unit", "signed", "gcn"] = "unit"
+    """Pixels as G makes and D sees them: in [0, 1]; in [−1, 1], and then G ends in a tanh; or after global
+    contrast normalisation (`gan.data.gcn`), and then G ends linearly."""
 
     # G: the noise prior and the multilayer perceptron
     noise: Literal["uniform", "gaussian"] = "uniform"
@@ -39,10 +40,24 @@ class Recipe(BaseModel):
     """Weights start uniform on (−g_init, g_init); a sigmoid output's bias starts at the data's marginals.
 
     With "pytorch" weights and biases start as `torch.nn.Linear` leaves them; so in ``d_init``."""
+    g_output_init: Init | None = None
+    """The same for the output layer; None is ``g_init``."""
+    g_output_sparse: Annotated[int, Field(ge=0)] = 0
+    """So many weights of each output start from N(0, 1), the others at 0; 0 is ``g_output_init``."""
+    g_sigmoid_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    """Biases of hidden sigmoid layers start here."""
     g_bias_init: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Hidden biases start uniform on (−g_bias_init, g_bias_init)."""
+    g_deconv: tuple[Count, Count, Count] | None = None
+    """(maps, kernel, stride) of a transposed convolution at the output, from maps × side² hidden units."""
+    second_stage_after: Annotated[int, Field(ge=0)] = 0
+    """After so many epochs ``g_front`` is put before G, D and all schedules start anew; 0 is never."""
+    g_front: tuple[Count, ...] = ()
+    g_front_activations: tuple[Activation, ...] = ()
 
     # D: maxout, with dropout on its input and on its hidden layers
+    d_conv: tuple[tuple[Count, Count, Count, Annotated[int, Field(ge=0)], Count, Count], ...] = ()
+    """Convolutional maxout layers: (channels, pieces, kernel, pad, pool, stride) each."""
     d_hidden: tuple[Count, ...] = (240, 240)
     d_activation: Literal["maxout", "leaky_relu"] = "maxout"
     d_pieces: Count = 5
@@ -75,6 +90,8 @@ class Recipe(BaseModel):
     """… reached in this epoch."""
     beta2: Probability = 0.999
     """Adam only."""
+    max_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """After each update every unit's incoming weights are shrunk to this norm, in both players; 0 is none."""
 
     precision: Literal["fp32", "bf16"] = "fp32"
     ema: Probability = 0.0
@@ -87,11 +104,33 @@ class Recipe(BaseModel):
                 f"g_activations = {self.g_activations} must name one activation for each of "
                 f"g_hidden = {self.g_hidden}"
             )
+        if len(self.g_front_activations) != len(self.g_front):
+            raise ValueError(
+                f"g_front_activations = {self.g_front_activations} must name one activation for each of "
+                f"g_front = {self.g_front}"
+            )
+        if self.g_front and self.g_front[-1] != self.noise_size:
+            raise ValueError(
+                f"g_front = {self.g_front} must end with noise_size = {self.noise_size} units, "
+                f"which take the noise's place"
+            )
+        if bool(self.g_front) != bool(self.second_stage_after):
+            raise ValueError(
+                f"g_front = {self.g_front} and second_stage_after = {self.second_stage_after} do not agree: "
+                f"a second stage needs both"
+            )
         if (self.g_output == "tanh") != (self.scaling == "signed"):
             raise ValueError(
                 f"scaling = {self.scaling!r} and g_output = {self.g_output!r} do not agree: "
                 f'"signed" is for "tanh", and the other way round'
             )
+        if self.scaling == "gcn" and self.g_output != "linear":
+            raise ValueError(
+                f'scaling = "gcn" and g_output = {self.g_output!r} do not agree: "gcn" needs "linear"'
+            )
+        inputs = (self.noise_size, *self.g_hidden)[-1]
+        if self.g_output_sparse > inputs:
+            raise ValueError(f"g_output_sparse = {self.g_output_sparse}: an output has {inputs} weights")
         if self.d_activation != "maxout" and self.d_pieces != 1:
             raise ValueError(f"d_pieces = {self.d_pieces} is for maxout; {self.d_activation} needs 1")
         if self.k > 1 and self.updates == "simultaneous":
@@ -99,6 +138,19 @@ class Recipe(BaseModel):
                 f'k = {self.k} needs updates="alternating": a simultaneous update has one D step per G step'
             )
         return self
+
+    def stage(self, epoch: int) -> tuple[Self, int]:
+        """The recipe of the networks that play in ``epoch``, 1, 2, …, and that epoch's number in its stage.
+
+        In a second stage G is the first one's with ``g_front`` before it.
+        """
+        if not self.second_stage_after or epoch <= self.second_stage_after:
+            return self, epoch
+        longer = {
+            "g_hidden": (*self.g_front, *self.g_hidden),
+            "g_activations": (*self.g_front_activations, *self.g_activations),
+        }
+        return self.model_copy(update=longer), epoch - self.second_stage_after
 
     def learning_rate_at(self, update: int) -> float:
         """The rate of update 0, 1, …: max(floor, rate / decay^update)."""
@@ -110,9 +162,52 @@ class Recipe(BaseModel):
         return self.momentum + done * (self.momentum_final - self.momentum)
 
 
+# Two stages: what the first one learned to make of noise, the second makes of noise that it has shaped.
+TFD: dict[str, Any] = {
+    "dataset": "tfd",
+    "valid": 0,  # its folds have their own
+    "noise": "gaussian",
+    "g_hidden": (8000, 8000),
+    "g_activations": ("relu", "sigmoid"),
+    "g_sigmoid_bias": -2.0,
+    "g_output_sparse": 100,
+    "second_stage_after": 50,
+    "g_front": (8000, 100),
+    "g_front_activations": ("relu", "sigmoid"),
+    "d_hidden": (1200, 1200),
+    "epochs": 72,
+    "learning_rate": 0.05,
+    "max_norm": 1.9365,
+}
+CIFAR10: dict[str, Any] = {
+    "dataset": "cifar10",
+    "scaling": "gcn",
+    "noise": "gaussian",
+    "g_hidden": (8000, 8000),
+    "g_activations": ("relu", "sigmoid"),
+    "g_output": "linear",
+}
 PRESETS: dict[str, dict[str, Any]] = {
     # §5's MNIST experiment as the authors' configuration has it.
     "mnist": {},
+    # §5's faces, and, as those are not public, the same on the faces of LFW.
+    "tfd": TFD,
+    "faces": TFD | {"dataset": "faces", "valid": 1200},
+    # §5's CIFAR-10 experiments: fully connected, and with a convolutional D and a "deconvolutional" G.
+    "cifar10": CIFAR10
+    | {
+        "g_output_init": 0.5,
+        "d_hidden": (1600, 1600),
+        "learning_rate": 0.025,
+    },
+    "cifar10-conv": CIFAR10
+    | {
+        "g_deconv": (80, 5, 3),
+        "d_conv": ((32, 2, 8, 4, 4, 2), (32, 2, 8, 3, 4, 2), (192, 2, 5, 3, 2, 2)),
+        "d_hidden": (500,),
+        "batch_size": 128,
+        "learning_rate": 0.004,
+    },
     # The same game on scikit-learn's 8×8 digits: small enough to be played again for every reader.
     "digits": {
         "dataset": "digits",

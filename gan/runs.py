@@ -1,7 +1,7 @@
 """A run's folder: its recipe and provenance, its history, its weights; how it is kept and published.
 
 A run in training holds run.json, history.csv and checkpoint.pt (everything needed to go on, bit for
-bit). A published run holds run.json, history.csv, samples.png and both networks in float16.
+bit). A published run holds run.json, history.csv, its pictures and both networks in float16.
 """
 
 from __future__ import annotations
@@ -20,17 +20,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from . import data, parzen
-from .nets import Discriminator, Generator, networks
+from .nets import Discriminator, Generator, interpolate, networks
 from .recipes import Recipe, parse
 from .recipes import recipe as preset_of
 
 RECORD, HISTORY, CHECKPOINT = "run.json", "history.csv", "checkpoint.pt"
+STEPS = 12  # along each of Figure 3's lines
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 PROVENANCE = (
     "recipe {name} · seed {seed} · {epochs} epochs · {date} · {device} · Python {python} · torch {torch} · "
@@ -74,30 +78,38 @@ class Run:
     @cached_property
     def generator(self) -> Generator:
         """G in evaluation mode, on the CPU; the average of its weights where the recipe has ema > 0."""
-        generator, _ = networks(self.recipe, data.SHAPES[self.recipe.dataset])
-        return self._restore(generator, "generator")
+        return self.averaged(self.recipe.ema)
+
+    def averaged(self, decay: float) -> Generator:
+        """G with the average of its weights that was kept with ``decay``; with 0 its last weights.
+
+        A published run has those of its recipe's ``ema`` and the last ones.
+        """
+        checkpoint = _read_checkpoint(self.folder)
+        kept = {0.0, self.recipe.ema, *(checkpoint or {}).get("averages", {})}
+        if decay not in kept:
+            raise ValueError(f"{self.folder} has no average of decay {decay}; it has {sorted(kept)}")
+        weights = checkpoint and (checkpoint["averages"][decay] if decay else checkpoint["generator"])
+        return self._restore(0, "generator" if decay == self.recipe.ema else "generator-last", weights)
 
     @cached_property
     def discriminator(self) -> Discriminator:
         """D in evaluation mode, on the CPU."""
-        _, discriminator = networks(self.recipe, data.SHAPES[self.recipe.dataset])
-        return self._restore(discriminator, "discriminator")
-
-    def _restore(self, network: Any, which: str) -> Any:
-        path = self.folder / f"{which}.safetensors"
         checkpoint = _read_checkpoint(self.folder)
-        if checkpoint:
-            weights = checkpoint[which]
-            if which == "generator" and checkpoint["average"]:
-                weights = checkpoint["average"]
-        elif path.exists():
+        return self._restore(1, "discriminator", checkpoint and checkpoint["discriminator"])
+
+    def _restore(self, player: int, which: str, weights: dict[str, Any] | None) -> Any:
+        stage, _ = self.recipe.stage(len(self.history))
+        path = self.folder / f"{which}.safetensors"
+        if weights is None and path.exists():
             weights = {name: w.float() for name, w in load_file(path).items()}
-        else:
+        if weights is None:
             reason = "too large to publish" if "metrics" in self.record else "no epoch is finished"
             raise FileNotFoundError(
                 f"{self.folder} has no weights of the {which} ({reason}): "
                 f"they come from `python -m gan train {self.recipe.name}`"
             )
+        network = networks(stage, data.SHAPES[stage.dataset])[player]
         network.load_state_dict(weights)
         return network.eval()
 
@@ -229,8 +241,9 @@ def publish(
 ) -> Run:
     """Write ``run`` to ``root/name`` as a published run, whole or not at all, and return that.
 
-    The weights are rounded to float16 first, and the Parzen figure and samples.png (Figure 2 from the
-    first 50 samples of ``z_seed``) are made with them: what is published is what was measured.
+    The weights are rounded to float16 first, and all figures and pictures are made with them: what is
+    published is what was measured. The pictures are Figure 2 from the first 50 samples of ``z_seed``
+    (samples.png), Figure 3 (interpolation.png) and the run's film, an epoch in each column (film.png).
     """
     if not run.finished:
         raise ValueError(
@@ -243,34 +256,98 @@ def publish(
     dataset = data.load(run.recipe.dataset, data_dir)
     if run.record["data_sha256"] != dataset.digest:
         raise ValueError(f"{run.folder} was trained on other {dataset.name} data than is loaded here")
-    train, valid = dataset.split(run.recipe.valid)
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
         part = Path(scratch) / name
         part.mkdir()
-        rounded = Run.load(run.folder)  # not the caller's networks
-        networks = {"generator": rounded.generator, "discriminator": rounded.discriminator}
-        for which, network in networks.items():
+        run = Run.load(run.folder)  # not the caller's networks
+        generators = {"": run.averaged(run.recipe.ema)}
+        if run.recipe.ema:
+            generators["-last"] = run.averaged(0)
+        networks = {f"generator{which}": generator for which, generator in generators.items()}
+        for which, network in (networks | {"discriminator": run.discriminator}).items():
             network.half().float()
             path = part / f"{which}.safetensors"
             save_file({key: w.half().contiguous() for key, w in network.state_dict().items()}, path)
             if path.stat().st_size > LARGEST:
                 path.unlink()
-        estimate = asdict(
-            parzen.evaluate(rounded.generator, data.scale(valid), data.scale(dataset.x_test), z_seed=z_seed)
-        )
-        record = run.record | {"metrics": {"parzen": estimate | {"split": "test"}}}
+        metrics = {
+            f"parzen{which.replace('-', '_')}": estimate(
+                run.recipe, network, z_seed=z_seed, data_dir=data_dir
+            )
+            for which, network in generators.items()
+        }
+        record = run.record | {"metrics": metrics, "film": []}
         record["seeds"] = record["seeds"] | {"samples": z_seed}
+        generator = generators[""]
+        pictures = {
+            "samples": data.figure2(
+                generator.sample(50, seed=z_seed).numpy(),
+                as_samples(run.recipe, dataset.split(run.recipe.valid)[0]),
+                rows=5,
+            ),
+            "interpolation": data.tile(generator.depict(paths(generator)).numpy(), columns=STEPS),
+        }
+        if film := (_read_checkpoint(run.folder) or {}).get("film"):
+            record["film"] = sorted(film)
+            frames = torch.stack([film[epoch] for epoch in record["film"]], 1).flatten(0, 1)
+            pictures["film"] = data.tile(frames.numpy() / 255, columns=len(film))
+        for which, picture in pictures.items():
+            Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
         write_record(part, record)
         run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
-        images = rounded.generator.sample(50, seed=z_seed).numpy()
-        picture = data.figure2(images, data.scale(train), rows=5)
-        Image.fromarray(picture).save(part / "samples.png", optimize=True)
         if (root / name).exists():
             shutil.rmtree(root / name)
         os.replace(part, root / name)
     return Run.load(root / name)
+
+
+def as_samples(recipe: Recipe, x: NDArray) -> NDArray[np.float32]:
+    """uint8 images (n, h, w[, c]) as ``recipe``'s G samples them: after `gan.data.gcn` or in [0, 1]."""
+    images = data.scale(x)
+    return data.gcn(torch.from_numpy(images))[0].numpy() if recipe.scaling == "gcn" else images
+
+
+def paths(generator: Generator, rows: int = 4, seed: int = 2) -> Tensor:
+    """Figure 3's z: ``rows`` straight lines between draws of the prior; (rows · STEPS, noise_size)."""
+    z = generator.draw_noise(2 * rows, torch.Generator().manual_seed(seed))
+    return torch.cat([interpolate(start, end, STEPS) for start, end in zip(z[::2], z[1::2], strict=True)])
+
+
+def estimate(
+    recipe: Recipe,
+    generator: Generator,
+    *,
+    split: str = "test",
+    z_seed: int = 0,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
+    """Table 1's figure of ``generator``: `gan.parzen.Estimate` as a record, and the ``split`` it is of.
+
+    "test" is the paper's; "valid" is for choosing between runs: σ is chosen on the first half of the images
+    held out, at most 1 000, and the figure is that of the others. Over several folds it is the mean of
+    theirs, with the standard error between them, and ``folds`` has each.
+    """
+    if split not in ("test", "valid"):
+        raise ValueError(f"split = {split!r}: it must be test or valid")
+    of_fold = []
+    for fold in range(data.folds(recipe.dataset)):
+        dataset = data.load(recipe.dataset, data_dir, fold)
+        valid, scored = (as_samples(recipe, x) for x in (dataset.split(recipe.valid)[1], dataset.x_test))
+        if split == "valid":
+            half = min(1000, len(valid) // 2)
+            valid, scored = valid[:half], valid[half:]
+        of_fold.append(asdict(parzen.evaluate(generator, valid, scored, z_seed=z_seed)) | {"split": split})
+    if len(of_fold) == 1:
+        return of_fold[0]
+    means = [one["mean"] for one in of_fold]
+    return of_fold[0] | {
+        "mean": float(np.mean(means)),
+        "standard_error": float(np.std(means, ddof=1) / np.sqrt(len(means))),
+        "sigma": [one["sigma"] for one in of_fold],
+        "folds": of_fold,
+    }
 
 
 def describe(device: torch.device) -> str:
@@ -323,7 +400,7 @@ def _read_checkpoint(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # zip, pickle and file errors
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path} is damaged ({reason}): delete the folder and train again") from None

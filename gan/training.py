@@ -20,12 +20,15 @@ from tqdm import tqdm
 from . import data, runs
 from .algorithm1 import STATISTICS, Players
 from .engine import choose, iteration, join, mean, processes, tell
-from .nets import marginal_bias, networks
+from .nets import Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
 from .runs import Run
 
 SAVE_EVERY = 5.0  # seconds between checkpoints, which stand at the ends of epochs
+FILMED = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 250)
+"""Epochs after which a run keeps a picture of the same FILM samples."""
+FILM = 10
 
 
 def train(
@@ -38,6 +41,7 @@ def train(
     progress: bool = True,
     after_epoch: Callable[[int, Players], None] | None = None,
     engine: str = "auto",
+    averages: Sequence[float] = (),
 ) -> Run:
     """Train ``recipe`` in the folder ``out`` and return the run. Source: Algorithm 1, §5.
 
@@ -46,6 +50,7 @@ def train(
     "auto" (CUDA, then MPS, then CPU) or a torch device; ``engine`` is "auto" or one of
     `gan.engine.ENGINES`, and a run that goes on keeps its own. An epoch is one pass of D over the data;
     ``after_epoch`` is called with its number, from 1, and the players, who must stay as they are.
+    ``averages`` are decays of further averages of G's weights to keep; they change nothing else.
 
     In the processes of ``torchrun`` each takes an equal part of every minibatch; the first one writes.
 
@@ -68,7 +73,7 @@ def train(
         with ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng([where.index or 0] if where.type == "cuda" else []))
             tell(partial(_occupy, folder, stack, overwrite))
-            _play(recipe, folder, dataset, images, where, engine, progress and writes, after_epoch)
+            _play(recipe, folder, dataset, images, where, engine, progress and writes, after_epoch, averages)
     except Timeout:
         raise ValueError(f"{folder} is being trained by another process: choose another folder") from None
     return tell(lambda: Run.load(folder))
@@ -102,7 +107,10 @@ def pick_device(device: str = "auto") -> torch.device:
 
 
 def make_players(recipe: Recipe, images: Any, device: torch.device) -> Players:
-    """Both networks on ``device``, freshly initialised for uint8 ``images``, and how they move."""
+    """Both networks on ``device``, freshly initialised for uint8 ``images``, and how they move.
+
+    ``recipe`` is that of one stage.
+    """
     bias = marginal_bias(torch.from_numpy(data.scale(images))) if recipe.g_output == "sigmoid" else None
     generator, discriminator = networks(recipe, data.scale(images[:1]).shape[1:], bias)
     generator, discriminator = generator.to(device), discriminator.to(device)
@@ -114,7 +122,17 @@ def make_players(recipe: Recipe, images: Any, device: torch.device) -> Players:
         make_optimizer(recipe, discriminator),
         GENERATOR_LOSSES[recipe.loss],
         bf16 if recipe.precision == "bf16" else nullcontext,
+        recipe.max_norm,
     )
+
+
+def second_stage(first: Players, recipe: Recipe, images: Any, device: torch.device) -> Players:
+    """New players by the second stage's ``recipe``; G's last layers are those of the ``first`` stage's G."""
+    players = make_players(recipe, images, device)
+    learned = first.generator.layers
+    for layer, kept in zip(players.generator.layers[-len(learned) :], learned, strict=True):
+        layer.load_state_dict(kept.state_dict())
+    return players
 
 
 def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
@@ -131,7 +149,7 @@ class Average:
     It starts from the weights after the first update.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: Generator, decay: float) -> None:
         self.module = copy.deepcopy(network)
         self.decay = decay
         self.updates = 0
@@ -154,26 +172,39 @@ def _play(
     engine: str,
     progress: bool,
     after_epoch: Callable[[int, Players], None] | None,
+    decays: Sequence[float],
 ) -> None:
     """The loop: from a fresh start, or from the checkpoint in ``folder``, to the recipe's last epoch."""
     iterations = len(images) // (recipe.batch_size * recipe.k)
-    torch.manual_seed(recipe.seed)
-    players = make_players(recipe, images, device)
-    average = Average(players.generator, recipe.ema) if recipe.ema else None
     record, state = tell(lambda: _begin(recipe, folder, dataset, device, engine, iterations))
-    history = _restore(state, players, average, device) if state else []
+    done = len(state["history"]) if state else 0
+    shown = len(data.SHAPES[recipe.dataset]) == 3
+    torch.manual_seed(recipe.seed)
+    players = make_players(recipe.stage(done)[0], images, device)
+    averages = _averages(players, recipe, decays)
+    if state:
+        history, film = _restore(state, players, averages, device)
+    else:
+        history, film = [], {}
+        if shown:
+            film[0] = filmed(players.generator)
     iterate = iteration(players, recipe.updates, runs.latest(record)["engine"], device)
 
     x = resident(images, device)
     saved = time.monotonic()
-    total, done = recipe.epochs * iterations, len(history) * iterations
-    with tqdm(total=total, initial=done, unit="it", disable=not progress, leave=False) as bar:
-        for epoch in range(len(history) + 1, recipe.epochs + 1):
+    total = recipe.epochs * iterations
+    with tqdm(total=total, initial=done * iterations, unit="it", disable=not progress, leave=False) as bar:
+        for epoch in range(done + 1, recipe.epochs + 1):
             start = time.perf_counter()
+            stage, number = recipe.stage(epoch)
+            if number == 1 < epoch:
+                players = second_stage(players, stage, images, device)
+                averages = _averages(players, recipe, decays)
+                iterate = iteration(players, recipe.updates, runs.latest(record)["engine"], device)
             totals = torch.zeros(len(STATISTICS), device=device)
-            for row in updates(iterate, players, recipe, x, epoch):
+            for row in updates(iterate, players, recipe, x, number):
                 totals += row
-                if average:
+                for average in averages.values():
                     average.update(players.generator)
                 bar.update()
             means = dict(zip(STATISTICS, mean(totals / iterations).tolist(), strict=True))
@@ -183,13 +214,25 @@ def _play(
                     f"checkpoint; try a smaller learning_rate than {recipe.learning_rate}"
                 )
             history.append({"epoch": epoch, **means, "seconds": time.perf_counter() - start})
+            if shown and epoch in FILMED:
+                film[epoch] = filmed(averages[recipe.ema].module if recipe.ema else players.generator)
             if after_epoch:
                 after_epoch(epoch, players)
             bar.set_postfix_str(f"epoch {epoch}, V {means['value']:.3f}, −log 4 {-math.log(4):.3f}")
             if epoch == recipe.epochs or time.monotonic() - saved > SAVE_EVERY:
-                state = _state(players, average, history, device)
+                state = _state(players, averages, history, film, device)
                 tell(partial(runs.save, folder, record, state))
                 saved = time.monotonic()
+
+
+def _averages(players: Players, recipe: Recipe, decays: Sequence[float]) -> dict[float, Average]:
+    return {decay: Average(players.generator, decay) for decay in (recipe.ema, *decays) if decay}
+
+
+def filmed(generator: Generator) -> Tensor:
+    """The first FILM samples of seed 0 as images, uint8 (FILM, *shape) on the CPU."""
+    z = generator.draw_noise(FILM, torch.Generator().manual_seed(0))
+    return (generator.depict(z) * 255).round().to("cpu", torch.uint8)
 
 
 def resident(images: Any, device: torch.device) -> Tensor:
@@ -201,7 +244,7 @@ def resident(images: Any, device: torch.device) -> Tensor:
 def updates(
     iterate: Callable[[Sequence[Tensor]], Tensor], players: Players, recipe: Recipe, x: Tensor, epoch: int
 ) -> Iterator[Tensor]:
-    """One epoch: every row of ``x`` once (less what fills no iteration), in random order.
+    """Epoch ``epoch`` of its stage: every row of ``x`` once (less what fills no iteration), in random order.
 
     Yields each iteration's statistics as they are, on the device; nothing here waits for it.
     """
@@ -212,9 +255,7 @@ def updates(
         _schedule(players, recipe, epoch, update=(epoch - 1) * iterations + i)
         rows = x[order[i * size : (i + 1) * size]]
         if rows.dtype == torch.uint8:
-            rows = rows.float() / 255
-        if recipe.scaling == "signed":
-            rows = rows * 2 - 1
+            rows = data.prepare(rows.float() / 255, recipe.scaling)
         yield iterate(rows.split(recipe.batch_size))
 
 
@@ -233,18 +274,25 @@ def _schedule(players: Players, recipe: Recipe, epoch: int, update: int) -> None
                 group["momentum"] = momentum
 
 
-def _state(players: Players, average: Average | None, history: list, device: torch.device) -> dict[str, Any]:
-    """All that decides what comes next, at the end of an epoch."""
+def _state(
+    players: Players,
+    averages: dict[float, Average],
+    history: list[dict[str, float]],
+    film: dict[int, Tensor],
+    device: torch.device,
+) -> dict[str, Any]:
+    """All that decides what comes next, at the end of an epoch, and what is to be shown."""
     return {
         "generator": players.generator.state_dict(),
         "discriminator": players.discriminator.state_dict(),
         "g_optimizer": players.g_optimizer.state_dict(),
         "d_optimizer": players.d_optimizer.state_dict(),
-        "average": average.module.state_dict() if average else None,
-        "averaged": average.updates if average else 0,
+        "averages": {decay: average.module.state_dict() for decay, average in averages.items()},
+        "averaged": {decay: average.updates for decay, average in averages.items()},
         "rng": torch.get_rng_state(),
         "rng_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "history": history,
+        "film": film,
     }
 
 
@@ -275,17 +323,20 @@ def _begin(
 
 
 def _restore(
-    state: dict[str, Any], players: Players, average: Average | None, device: torch.device
-) -> list[dict[str, float]]:
-    """Put ``players``, ``average`` and the random numbers back as ``state`` has them; returns its history."""
+    state: dict[str, Any], players: Players, averages: dict[float, Average], device: torch.device
+) -> tuple[list[dict[str, float]], dict[int, Tensor]]:
+    """Put all back as ``state`` has it; returns its history and its film.
+
+    An average that it lacks starts from G as it is now.
+    """
     players.generator.load_state_dict(state["generator"])
     players.discriminator.load_state_dict(state["discriminator"])
     players.g_optimizer.load_state_dict(state["g_optimizer"])
     players.d_optimizer.load_state_dict(state["d_optimizer"])
-    if average:
-        average.module.load_state_dict(state["average"])
-        average.updates = state["averaged"]
+    for decay, average in averages.items():
+        average.module.load_state_dict(state["averages"].get(decay, state["generator"]))
+        average.updates = state["averaged"].get(decay, 1)
     torch.set_rng_state(state["rng"])
     if device.type == "cuda" and state["rng_cuda"] is not None:
         torch.cuda.set_rng_state(state["rng_cuda"], device)
-    return state["history"]
+    return state["history"], state["film"]

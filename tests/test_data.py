@@ -132,7 +132,7 @@ def test_the_cache_is_in_the_home_folder_where_nothing_else_is_said(tmp_path, ar
 
 
 def test_unknown_names_and_splits_are_refused():
-    with pytest.raises(ValueError, match="there is no data set 'cifar'; there are: mnist, digits"):
+    with pytest.raises(ValueError, match="there is no data set 'cifar'; there are: mnist, tfd, faces"):
         gan.data.load("cifar")
     for valid in (1500, -1):
         with pytest.raises(ValueError, match=f"valid = {valid}: .* from 0 to 1499"):

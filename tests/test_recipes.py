@@ -70,7 +70,7 @@ def test_a_recipe_is_frozen():
 @pytest.mark.parametrize(
     ("name", "fields", "words"),
     [
-        ("minst", {}, ["'minst'", "mnist, digits"]),
+        ("minst", {}, ["'minst'", "mnist, tfd"]),
         ("mnist", {"epoch": 3}, ["epoch", "epochs"]),
         ("mnist", {"name": "x"}, ["name"]),
         ("mnist", {"k": 0}, ["k = 0", "greater than or equal to 1"]),

@@ -371,7 +371,8 @@ def test_a_published_run_is_what_was_measured(finished, tmp_path):
     public = runs.publish(finished, "digits", root=tmp_path / "results")
     assert all(torch.equal(w, before[key]) for key, w in weights(finished).items())
     folder = tmp_path / "results" / "digits"
-    names = ["discriminator.safetensors", "generator.safetensors", "history.csv", "run.json", "samples.png"]
+    names = ["discriminator.safetensors", "film.png", "generator.safetensors", "history.csv"]
+    names += ["interpolation.png", "run.json", "samples.png"]
     assert sorted(os.listdir(folder)) == names and os.listdir(tmp_path / "results") == ["digits"]
     assert load_file(folder / "generator.safetensors")["layers.0.weight"].dtype == torch.float16
     # the weights are float16, the history is to six digits
