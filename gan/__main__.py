@@ -1,4 +1,4 @@
-"""The command line, thin over the library: ``python -m gan train | evaluate | publish | bench``."""
+"""The command line, thin over the library: ``python -m gan train | sweep | evaluate | publish | bench``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def train(arguments: argparse.Namespace) -> None:
         device=arguments.device,
         engine=arguments.engine,
         overwrite=arguments.overwrite,
+        averages=arguments.average,
         data_dir=arguments.data_dir,
     )
     if int(os.environ.get("RANK", 0)):  # of torchrun's processes only the first one speaks
@@ -39,8 +40,24 @@ def evaluate(arguments: argparse.Namespace) -> None:
         print(f"{name:15} {value}")
 
 
+def sweep(arguments: argparse.Namespace) -> None:
+    recipe = gan.recipe(arguments.recipe, **dict(arguments.parameters))
+    path = gan.sweep.sweep(
+        recipe,
+        arguments.out,
+        every=arguments.every,
+        averages=arguments.average,
+        data_dir=arguments.data_dir,
+        device=arguments.device,
+        engine=arguments.engine,
+    )
+    print(f"written to {path}")
+
+
 def publish(arguments: argparse.Namespace) -> None:
-    run = gan.runs.publish(gan.Run.load(arguments.folder), arguments.name, data_dir=arguments.data_dir)
+    run = gan.runs.publish(
+        gan.Run.load(arguments.folder), arguments.name, ema=arguments.average, data_dir=arguments.data_dir
+    )
     for name, figure in run.record["metrics"].items():
         print(f"{name}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
     print(f"{run.folder}: {run.provenance()}")
@@ -59,16 +76,28 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="command")
 
     command = commands.add_parser("train", help="train a recipe; the same command goes on after Ctrl-C")
-    command.add_argument("recipe", help=f"one of: {', '.join(gan.recipes.PRESETS)}")
-    command.add_argument(
-        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("FIELD", "VALUE"),
-        help="a field of the recipe, as papermill's -p (repeat it)",
-    )  # fmt: skip
-    command.add_argument("--out", type=Path, help="the run's folder (default: runs/RECIPE…)")
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0, … or mps")
-    command.add_argument("--engine", default="auto", help="auto, eager, compiled or graph")
     command.add_argument("--overwrite", action="store_true", help="start again where a run is there")
     command.set_defaults(run=train)
+    trainings = [command]
+
+    command = commands.add_parser("sweep", help="train a variant, and follow it on the validation split")
+    command.add_argument("--every", type=int, default=10, help="epochs between two looks")
+    command.set_defaults(run=sweep)
+    trainings.append(command)
+
+    for command in trainings:
+        command.add_argument("recipe", help=f"one of: {', '.join(gan.recipes.PRESETS)}")
+        command.add_argument(
+            "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("FIELD", "VALUE"),
+            help="a field of the recipe, as papermill's -p (repeat it)",
+        )  # fmt: skip
+        command.add_argument("--out", type=Path, help="the run's folder (default: runs/RECIPE…)")
+        command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0, … or mps")
+        command.add_argument("--engine", default="auto", help="auto, eager, compiled or graph")
+        command.add_argument(
+            "--average", type=float, action="append", default=[], metavar="DECAY",
+            help="keep an average of G's weights beside (repeat it)",
+        )  # fmt: skip
 
     command = commands.add_parser("evaluate", help="the Parzen estimate of a run's generator, as in Table 1")
     command.add_argument("folder", type=Path, help="a run's folder")
@@ -84,6 +113,9 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("publish", help="measure a finished run and write it to book/results/")
     command.add_argument("folder", type=Path, help="a run's folder")
     command.add_argument("name", help="its name under book/results/")
+    command.add_argument(
+        "--average", type=float, help="decay of the average of G's weights to publish (default: the recipe's)"
+    )
     command.set_defaults(run=publish)
 
     command = commands.add_parser("bench", help="time everything beside what one would run instead")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -36,7 +36,8 @@ def _as_it_is(x: Any, *_: Any) -> Any:
 class Players:
     """G and D, how each moves, what G descends, and the arithmetic (an autocast context, or none).
 
-    With ``max_norm`` no unit's incoming weights keep a larger norm after a move. The last three are
+    With ``max_norm`` no unit's incoming weights keep a larger norm after a move. ``averages`` are those of
+    G's weights, by their decay, that `gan.training` keeps beside the game. The last three are
     `gan.engine`'s: what becomes of a gradient's function before it is called; this process's part of a
     minibatch's rows; and the mean of gradients over all processes.
     """
@@ -48,6 +49,7 @@ class Players:
     g_loss: Callable[[Tensor], Tensor] = objective.non_saturating
     precision: Callable[[], AbstractContextManager] = nullcontext
     max_norm: float = 0.0
+    averages: dict[float, Any] = field(default_factory=dict)
     prepare: Callable[[Callable], Callable] = _as_it_is
     part: Callable[..., Any] = _as_it_is
     average: Callable[[Sequence[Tensor]], Sequence[Tensor]] = _as_it_is

@@ -125,7 +125,8 @@ def gcn(x: Tensor, norm: float = GCN) -> tuple[Tensor, Tensor, Tensor]:
     (n, …) -> the same, with what was taken away: means and norms, both (n,). An even image becomes 0.
     Source: the authors' CIFAR-10 configuration, norm 55.
     """
-    mean = x.flatten(1).mean(1)
+    first = x.flatten(1)[:, 0]  # an even image's mean, which a plain sum would round
+    mean = first + (x - _each(first, x)).flatten(1).mean(1)
     centred = x - _each(mean, x)
     norms = centred.flatten(1).norm(dim=1)
     return centred * _each(norm / norms.clamp_min(1e-8), x), mean, norms

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -218,16 +218,16 @@ def resumed_record(before: dict[str, Any], now: dict[str, Any], epoch: int) -> d
 def save(folder: Path, record: dict[str, Any], checkpoint: dict[str, Any]) -> None:
     """Write all three files, each whole or not at all; the checkpoint, which rules, first."""
     history = pd.DataFrame(checkpoint["history"])
-    with _whole(folder / CHECKPOINT) as part:
+    with whole(folder / CHECKPOINT) as part:
         torch.save(checkpoint, part)
-    with _whole(folder / HISTORY) as part:
+    with whole(folder / HISTORY) as part:
         history.to_csv(part, index=False, float_format="%.6g")
     record["seconds"] = round(float(history["seconds"].sum()), 1)
     write_record(folder, record)
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
-    with _whole(folder / RECORD) as part:
+    with whole(folder / RECORD) as part:
         part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -238,12 +238,16 @@ def publish(
     root: str | os.PathLike[str] = "book/results",
     data_dir: str | os.PathLike[str] | None = None,
     z_seed: int = 0,
+    ema: float | None = None,
 ) -> Run:
     """Write ``run`` to ``root/name`` as a published run, whole or not at all, and return that.
 
     The weights are rounded to float16 first, and all figures and pictures are made with them: what is
     published is what was measured. The pictures are Figure 2 from the first 50 samples of ``z_seed``
     (samples.png), Figure 3 (interpolation.png) and the run's film, an epoch in each column (film.png).
+
+    With ``ema``, the decay of an average of G's weights that was kept beside (`gan.train`), the run is
+    published as that of the recipe with this ``ema``, whose game is the same, bit for bit.
     """
     if not run.finished:
         raise ValueError(
@@ -262,6 +266,9 @@ def publish(
         part = Path(scratch) / name
         part.mkdir()
         run = Run.load(run.folder)  # not the caller's networks
+        if ema is not None:
+            recipe = run.recipe.model_copy(update={"ema": ema})
+            run = replace(run, recipe=recipe, record=run.record | {"recipe": recipe.model_dump(mode="json")})
         generators = {"": run.averaged(run.recipe.ema)}
         if run.recipe.ema:
             generators["-last"] = run.averaged(0)
@@ -406,8 +413,8 @@ def _read_checkpoint(folder: Path) -> dict[str, Any] | None:
         raise ValueError(f"{path} is damaged ({reason}): delete the folder and train again") from None
 
 
-class _whole:
-    """``with _whole(path) as part``: write to ``part``; it becomes ``path`` if all went well."""
+class whole:
+    """``with whole(path) as part``: write to ``part``; it becomes ``path`` if all went well."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.part = path, path.with_name(f".{path.name}.part")

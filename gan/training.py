@@ -50,7 +50,8 @@ def train(
     "auto" (CUDA, then MPS, then CPU) or a torch device; ``engine`` is "auto" or one of
     `gan.engine.ENGINES`, and a run that goes on keeps its own. An epoch is one pass of D over the data;
     ``after_epoch`` is called with its number, from 1, and the players, who must stay as they are.
-    ``averages`` are decays of further averages of G's weights to keep; they change nothing else.
+    ``averages`` are decays of further averages of G's weights to keep, in ``players.averages`` and in the
+    checkpoint; they change nothing else.
 
     In the processes of ``torchrun`` each takes an equal part of every minibatch; the first one writes.
 
@@ -181,9 +182,9 @@ def _play(
     shown = len(data.SHAPES[recipe.dataset]) == 3
     torch.manual_seed(recipe.seed)
     players = make_players(recipe.stage(done)[0], images, device)
-    averages = _averages(players, recipe, decays)
+    players.averages = _averages(players, recipe, decays)
     if state:
-        history, film = _restore(state, players, averages, device)
+        history, film = _restore(state, players, device)
     else:
         history, film = [], {}
         if shown:
@@ -199,12 +200,12 @@ def _play(
             stage, number = recipe.stage(epoch)
             if number == 1 < epoch:
                 players = second_stage(players, stage, images, device)
-                averages = _averages(players, recipe, decays)
+                players.averages = _averages(players, recipe, decays)
                 iterate = iteration(players, recipe.updates, runs.latest(record)["engine"], device)
             totals = torch.zeros(len(STATISTICS), device=device)
             for row in updates(iterate, players, recipe, x, number):
                 totals += row
-                for average in averages.values():
+                for average in players.averages.values():
                     average.update(players.generator)
                 bar.update()
             means = dict(zip(STATISTICS, mean(totals / iterations).tolist(), strict=True))
@@ -215,18 +216,23 @@ def _play(
                 )
             history.append({"epoch": epoch, **means, "seconds": time.perf_counter() - start})
             if shown and epoch in FILMED:
-                film[epoch] = filmed(averages[recipe.ema].module if recipe.ema else players.generator)
+                film[epoch] = filmed(sampler(players, recipe.ema))
             if after_epoch:
                 after_epoch(epoch, players)
             bar.set_postfix_str(f"epoch {epoch}, V {means['value']:.3f}, −log 4 {-math.log(4):.3f}")
             if epoch == recipe.epochs or time.monotonic() - saved > SAVE_EVERY:
-                state = _state(players, averages, history, film, device)
+                state = _state(players, history, film, device)
                 tell(partial(runs.save, folder, record, state))
                 saved = time.monotonic()
 
 
 def _averages(players: Players, recipe: Recipe, decays: Sequence[float]) -> dict[float, Average]:
     return {decay: Average(players.generator, decay) for decay in (recipe.ema, *decays) if decay}
+
+
+def sampler(players: Players, ema: float) -> Generator:
+    """The G that is sampled from: the average of its weights with decay ``ema``, or with 0 as it is."""
+    return players.averages[ema].module if ema else players.generator
 
 
 def filmed(generator: Generator) -> Tensor:
@@ -276,7 +282,6 @@ def _schedule(players: Players, recipe: Recipe, epoch: int, update: int) -> None
 
 def _state(
     players: Players,
-    averages: dict[float, Average],
     history: list[dict[str, float]],
     film: dict[int, Tensor],
     device: torch.device,
@@ -287,8 +292,8 @@ def _state(
         "discriminator": players.discriminator.state_dict(),
         "g_optimizer": players.g_optimizer.state_dict(),
         "d_optimizer": players.d_optimizer.state_dict(),
-        "averages": {decay: average.module.state_dict() for decay, average in averages.items()},
-        "averaged": {decay: average.updates for decay, average in averages.items()},
+        "averages": {decay: average.module.state_dict() for decay, average in players.averages.items()},
+        "averaged": {decay: average.updates for decay, average in players.averages.items()},
         "rng": torch.get_rng_state(),
         "rng_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "history": history,
@@ -323,7 +328,7 @@ def _begin(
 
 
 def _restore(
-    state: dict[str, Any], players: Players, averages: dict[float, Average], device: torch.device
+    state: dict[str, Any], players: Players, device: torch.device
 ) -> tuple[list[dict[str, float]], dict[int, Tensor]]:
     """Put all back as ``state`` has it; returns its history and its film.
 
@@ -333,7 +338,7 @@ def _restore(
     players.discriminator.load_state_dict(state["discriminator"])
     players.g_optimizer.load_state_dict(state["g_optimizer"])
     players.d_optimizer.load_state_dict(state["d_optimizer"])
-    for decay, average in averages.items():
+    for decay, average in players.averages.items():
         average.module.load_state_dict(state["averages"].get(decay, state["generator"]))
         average.updates = state["averaged"].get(decay, 1)
     torch.set_rng_state(state["rng"])

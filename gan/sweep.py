@@ -1,0 +1,67 @@
+"""Variants of a recipe, followed on the validation split while they are trained: the book's ablation.
+
+The paper's figure is one number at the end of a run; what choices are made on is its course.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import runs
+from .algorithm1 import Players
+from .recipes import Recipe, parse
+from .recipes import recipe as preset
+from .training import sampler, train
+
+
+def sweep(
+    recipe: Recipe,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    every: int = 10,
+    averages: Sequence[float] = (),
+    results: str | os.PathLike[str] = "book/results/sweep",
+    data_dir: str | os.PathLike[str] | None = None,
+    **how: Any,
+) -> Path:
+    """Train ``recipe`` in ``out`` (else below runs/), and follow it in the file of that name in ``results``.
+
+    The file holds run.json's fields and ``scores``, for each ``every`` epochs: the figures on the validation
+    split (`gan.runs.estimate`) of G's last weights, ``decay`` 0, and of their averages with decays
+    ``averages``, whether or not the recipe has one. A sweep that was stopped, or is to be longer, goes on.
+    ``how`` is for `gan.train`.
+    """
+    if every < 1:
+        raise ValueError(f"every = {every}: it must be a number of epochs, at least 1")
+    own = preset(recipe.name).epochs  # a longer sweep goes on, in the same folder and file
+    out = Path(out or runs.default_folder(recipe.model_copy(update={"epochs": own})))
+    path = Path(results) / f"{out.name}.json"
+    decays = sorted({0.0, recipe.ema, *averages})
+    scores: list[dict[str, Any]] = []
+    if path.exists():
+        before = json.loads(path.read_text())
+        if parse(before["recipe"]).model_copy(update={"epochs": recipe.epochs}) == recipe:
+            scores = before["scores"]
+
+    def score(epoch: int, players: Players) -> None:
+        if epoch % every and epoch != recipe.epochs:
+            return
+        scores[:] = [one for one in scores if one["epoch"] < epoch]
+        for decay in decays:
+            figure = runs.estimate(recipe, sampler(players, decay), split="valid", data_dir=data_dir)
+            kept = {key: figure[key] for key in ("mean", "standard_error", "sigma")}
+            scores.append({"epoch": epoch, "decay": decay, **kept})
+        write(runs.Run.load(out).record)
+
+    def write(record: dict[str, Any]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with runs.whole(path) as part:
+            part.write_text(json.dumps(record | {"scores": scores}, indent=1, ensure_ascii=False) + "\n")
+
+    run = train(recipe, out, averages=averages, after_epoch=score, data_dir=data_dir, **how)
+    write(run.record)
+    return path
