@@ -5,13 +5,27 @@
     run.generator.sample(64), run.history
 
 Modules, in the order of the paper: nets, objective, algorithm1, toy (§3); theory, certified, symbolic
-(§4); data, parzen, recipes, runs, training, figures (§5). `engine` runs an iteration faster; `sweep`
-follows variants of a recipe.
+(§4); data, parzen, yardsticks, recipes, runs, training, figures
+(§5). `engine` runs an iteration faster; `sweep` follows variants of a recipe.
 """
 
 from importlib.metadata import PackageNotFoundError, version
 
-from . import algorithm1, data, engine, nets, objective, parzen, recipes, runs, sweep, theory, toy, training
+from . import (
+    algorithm1,
+    data,
+    engine,
+    nets,
+    objective,
+    parzen,
+    recipes,
+    runs,
+    sweep,
+    theory,
+    toy,
+    training,
+    yardsticks,
+)
 from .recipes import Recipe, recipe
 from .runs import Run, published
 from .training import train
@@ -39,4 +53,5 @@ __all__ = [
     "toy",
     "train",
     "training",
+    "yardsticks",
 ]

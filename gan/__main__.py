@@ -1,4 +1,4 @@
-"""The command line, thin over the library: ``python -m gan train | sweep | evaluate | publish | bench``."""
+"""The command line, thin over the library: ``python -m gan train`` and the others of ``--help``."""
 
 from __future__ import annotations
 
@@ -63,6 +63,17 @@ def publish(arguments: argparse.Namespace) -> None:
     print(f"{run.folder}: {run.provenance()}")
 
 
+def yardsticks(arguments: argparse.Namespace) -> None:
+    recipe = gan.recipe(arguments.recipe)
+    record = gan.yardsticks.measure(recipe, arguments.n, arguments.seed, data_dir=arguments.data_dir)
+    for row in record["rows"]:
+        figure = row["estimate"]
+        print(f"{row['name']:8} {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
+    out = arguments.out or Path("book/results/yardsticks") / f"{recipe.name}.json"
+    gan.runs.write_json(out, record)
+    print(f"{out}: {record['seconds']:.0f} s")
+
+
 def bench(arguments: argparse.Namespace) -> None:
     folder = Path(gan.__file__).parents[1] / "benchmarks"
     if not folder.is_dir():
@@ -117,6 +128,13 @@ def parser() -> argparse.ArgumentParser:
         "--average", type=float, help="decay of the average of G's weights to publish (default: the recipe's)"
     )
     command.set_defaults(run=publish)
+
+    command = commands.add_parser("yardsticks", help="Table 1's figure of samples that no model made")
+    command.add_argument("recipe", help="the recipe whose data and protocol are used")
+    command.add_argument("-n", type=int, default=10_000, help="how many samples of each kind")
+    command.add_argument("--seed", type=int, default=0, help="of the draws and of k-means")
+    command.add_argument("--out", type=Path, help="default: book/results/yardsticks/RECIPE.json")
+    command.set_defaults(run=yardsticks)
 
     command = commands.add_parser("bench", help="time everything beside what one would run instead")
     command.add_argument("rows", nargs="*", metavar="ROW", help="only these rows (default: all)")

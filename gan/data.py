@@ -189,7 +189,7 @@ def nearest(queries: NDArray, pool: NDArray) -> NDArray[np.intp]:
     x, points = map(torch.from_numpy, flat)
     norms = torch.linalg.vector_norm(points, dim=1).square_()
     found = []
-    for block in x.split(max(1, 2**24 // len(points))):
+    for block in x.split(max(1, 2**24 // max(len(points), 8 * points.shape[1]))):
         near = torch.addmm(norms, block, points.T, alpha=-2).topk(min(8, len(points)), largest=False).indices
         exact = (block[:, None].double() - points[near]).square().sum(-1)
         found.append(near.gather(1, exact.argmin(1, keepdim=True))[:, 0])

@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from . import objective, theory
-from .figures import COLOURS, LINES, label, style
+from .figures import COLOURS, LINES, label, learning_curves, style
 from .toy import Snapshot
 
 LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -71,6 +72,29 @@ def traces(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], **axis: Any) -> Fi
             axes.plot(x, y, color=COLOURS["other"], linestyle=stroke)
             label(axes, np.asarray(x)[-1], np.asarray(y)[-1], name, COLOURS["other"])
         axes.set(**axis)
+        axes.margins(x=0)
+    return figure
+
+
+def normalised(layers: Mapping[float, tuple[ArrayLike, ArrayLike]]) -> Figure:
+    """Batch norm's output variance v / (v + ε) over that of its input, a curve for each ε.
+
+    On it, dots: what comes into a network's ``layers`` with that ε and what comes out of them.
+    """
+    v = np.geomspace(0.001, 3, 201)
+    with style():
+        figure = Figure(figsize=(4.6, 2.9), layout="constrained")
+        axes = figure.subplots()
+        for (epsilon, (before, after)), stroke in zip(
+            layers.items(), itertools.cycle(["-", "--"]), strict=False
+        ):
+            name = f"{epsilon:g}" if epsilon > 1e-3 else rf"10^{{{math.log10(epsilon):.0f}}}"
+            axes.plot(v, v / (v + epsilon), color=COLOURS["other"], linestyle=stroke)
+            axes.plot(before, after, "o", color=COLOURS["generator"], markersize=5)
+            label(axes, v[-1], v[-1] / (v[-1] + epsilon), rf"$\varepsilon = {name}$", COLOURS["other"])
+        axes.set(xscale="log", xlabel="variance in", ylabel="variance out", ylim=(-0.04, 1.08))
+        axes.set_xticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
+        axes.minorticks_off()
         axes.margins(x=0)
     return figure
 
@@ -318,11 +342,74 @@ def _name(axes: Axes, text: str) -> None:
     axes.text(0.5, 1.02, text, transform=axes.transAxes, ha="center", va="bottom")
 
 
+def by_number(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> Figure:
+    """Parzen's figure over the number m of samples; of "generator", "images" or "centroids"."""
+    looks = {
+        "generator": ("$G(z)$", LINES["generator"]),
+        "images": ("images", LINES["data"]),
+        "centroids": ("centroids", {"color": COLOURS["other"], "linestyle": "--"}),
+    }
+    with style():
+        figure = Figure(figsize=(4.6, 2.9), layout="constrained")
+        axes = figure.subplots()
+        for kind, (m, nats) in curves.items():
+            name, line = looks[kind]
+            axes.plot(m, nats, marker="o", markersize=4, **line)
+            label(axes, m[-1], nats[-1], f" {name}", line["color"])
+        axes.set(xscale="log", xlabel="$m$", ylabel="nats")
+        axes.set_xticks(m, list(map(str, m)))
+        axes.minorticks_off()
+    return figure
+
+
+def dimensions(d: Sequence[int], nearest: Mapping[int, ArrayLike], gaps: Mapping[int, ArrayLike]) -> Figure:
+    """m draws of N(0, I) beside their mean, over d: squared distance of the nearest / d; nats from the truth.
+
+    The mean has 1 of the first and 0 of the second, in all dimensions.
+    """
+    with style():
+        figure = Figure(figsize=(8, 2.9), layout="constrained")
+        for axes, curves, exact in zip(figure.subplots(1, 2), (nearest, gaps), (1, 0), strict=True):
+            axes.axhline(exact, **LINES["exact"])
+            label(axes, d[-1], exact, " mean", COLOURS["exact"])
+            for values, stroke in zip(curves.values(), itertools.cycle([":", "--", "-"]), strict=False):
+                axes.plot(d, values, color=COLOURS["data"], linestyle=stroke)
+            ends = sorted((np.asarray(values)[-1], m) for m, values in curves.items())
+            apart = 0.09 * np.ptp(axes.get_ylim())  # so that their names do not touch
+            for i, (end, m) in enumerate(ends):
+                label(axes, d[-1], max(end, ends[0][0] + i * apart), f" $m = {m}$", COLOURS["data"])
+            axes.set(xscale="log", xlabel="$d$")
+            axes.set_xticks(d[::2], list(map(str, d[::2])))
+            axes.minorticks_off()
+            axes.margins(x=0)
+        figure.axes[0].set(ylabel="squared distance / $d$", ylim=(0, None))
+        figure.axes[1].set(ylabel="nats from the truth")
+    return figure
+
+
+def ladder(rows: Mapping[str, tuple[str, float, float]]) -> Figure:
+    """Names at their nats ±, the highest on top; each is whose colour in `COLOURS` it has."""
+    ordered = sorted(rows.items(), key=lambda row: row[1][1])
+    with style():
+        figure = Figure(figsize=(7, 1 + 0.3 * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        for height, (_, (whose, nats, error)) in enumerate(ordered):
+            marker = {"generator": "o", "data": "s", "exact": "D"}.get(whose, "x")
+            axes.errorbar(nats, height, xerr=error, fmt=marker, color=COLOURS[whose], markersize=6)
+        axes.set_yticks(range(len(rows)), [name for name, _ in ordered])
+        axes.grid(axis="x", color=COLOURS["other"], linewidth=0.3)
+        axes.set(xlabel="nats")
+        axes.tick_params(left=False)
+        axes.spines["left"].set_visible(False)
+    return figure
+
+
 def growth(tables: Sequence[Mapping[str, Any]]) -> Figure:
     """Seconds against sizes that double, each with the line of its slope: 1 is time in proportion."""
     with style():
-        figure = Figure(figsize=(8, 2.7 * math.ceil(len(tables) / 3)), layout="constrained")
-        panels = figure.subplots(math.ceil(len(tables) / 3), 3, squeeze=False).flat
+        rows = math.ceil(len(tables) / 2)
+        figure = Figure(figsize=(7, 2.6 * rows), layout="constrained")
+        panels = figure.subplots(rows, 2, squeeze=False).flat
         for axes, found in itertools.zip_longest(panels, tables):
             if found is None:
                 axes.set_axis_off()
@@ -332,9 +419,41 @@ def growth(tables: Sequence[Mapping[str, Any]]) -> Figure:
             middle = np.exp(np.log(seconds).mean() + found["slope"] * (np.log(sizes) - np.log(sizes).mean()))
             axes.loglog(sizes, middle, **LINES["exact"])
             what, size = found["table"].split(": ")
-            axes.text(0.04, 0.97, f"{what}\nslope {found['slope']:.2f}", transform=axes.transAxes, va="top")
+            slope = f"slope {found['slope']:.2f}".replace("-", "−")
+            axes.text(0.04, 0.97, f"{what}\n{slope}", transform=axes.transAxes, va="top")
             axes.set(xlabel=size, ylabel="seconds")
             axes.set_xticks(sizes, [str(n) for n in sizes], minor=False)
             axes.minorticks_off()
             axes.set_ylim(seconds.min() / 2, seconds.max() * 4)
+    return figure
+
+
+def course(scores: Sequence[Mapping[str, float]], paper: float) -> Figure:
+    """A sweep's validation figures over the epochs, a line for each average of G's weights, and the paper."""
+    with style():
+        figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+        axes = figure.subplots()
+        axes.axhline(paper, **LINES["exact"])
+        label(axes, max(one["epoch"] for one in scores), paper, f"{paper:g}", COLOURS["exact"])
+        decays = sorted({one["decay"] for one in scores})
+        for decay, stroke in zip(decays, ["-", "--", "-.", ":"], strict=False):
+            x, y = zip(*((one["epoch"], one["mean"]) for one in scores if one["decay"] == decay), strict=True)
+            axes.plot(x, y, color=COLOURS["generator"], linestyle=stroke, marker="o", markersize=3)
+            label(axes, x[-1], y[-1], f"{decay:g}" if decay else "last", COLOURS["generator"])
+        axes.set(xlabel="epoch", ylabel="validation, nats")
+        axes.margins(x=0)
+    return figure
+
+
+def two_stages(history: pd.DataFrame, after: int) -> Figure:
+    """`figures.learning_curves`, with a line where stage 2 begins, ``after`` so many epochs of ``history``.
+
+    Without that line where it does not come so far, and for 0.
+    """
+    figure = learning_curves(history)
+    if 0 < after < len(history):
+        for axes in figure.axes:
+            axes.axvline(after + 0.5, color=COLOURS["other"], linestyle=":", linewidth=1)
+            where: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "bottom"}
+            axes.text(after + 0.5, 1, "stage 2", color=COLOURS["other"], **where)
     return figure

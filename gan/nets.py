@@ -175,11 +175,16 @@ class Generator(nn.Module):
         self, inputs: int, init: Init, sparse: int, bias: Tensor | None, deconv: tuple[int, int, int] | None
     ) -> nn.Module:
         if deconv:
+            if len(self.shape) != 3 or (self.shape[1] - deconv[1]) % deconv[2] or self.shape[1] < deconv[1]:
+                raise ValueError(f"g_deconv = {deconv} makes no images of shape {self.shape}")
             made = Deconv(*deconv, self.shape, init)
             if math.prod(made.maps) != inputs:
                 raise ValueError(
                     f"g_deconv = {deconv} makes {self.shape} of {math.prod(made.maps)} units, not {inputs}"
                 )
+            if bias is not None:
+                with torch.no_grad():
+                    made.bias.copy_(bias.view(self.shape))
             return made
         layer = linear(inputs, math.prod(self.shape), init)
         if sparse:
@@ -254,6 +259,8 @@ class Discriminator(nn.Module):
         dropped: list[tuple[int, ...]] = [tuple(shape)]
         for sizes in conv:
             layer = MaxoutConv(dropped[-1][0], *sizes, init)
+            if len(shape) != 3 or min(dropped[-1][1:]) + layer.grows < layer.pool:
+                raise ValueError(f"d_conv = {sizes} does not fit on {dropped[-1]}")
             dropped.append((layer.channels, *map(layer.after, dropped[-1][1:])))
             layers += [layer, nn.Dropout(dropout_hidden)]
         layers.insert(len(layers) if conv else 0, nn.Flatten())
@@ -324,7 +331,8 @@ def marginal_bias(x: Tensor, floor: float = 1e-7) -> Tensor:
 
     ``x`` (n, …) in [0, 1] -> (pixels,): logit of the mean, the mean kept in [floor, 1 − floor].
     """
-    return torch.logit(x.flatten(1).double().mean(0), eps=floor).float()
+    sums = sum(block.flatten(1).double().sum(0) for block in x.split(4096))
+    return torch.logit(sums / len(x), eps=floor).float()
 
 
 def networks(

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from .recipes import Recipe
-from .runs import Run, find_result
+from .recipes import Recipe, parse
+from .recipes import recipe as preset_of
+from .runs import Run, find_result, published
+from .yardsticks import sharpness
 
 MEANINGS = {
     "name": "配方",
@@ -68,12 +72,32 @@ PROVENANCE = (
 )
 
 TABLE_1 = {
-    "深度信念网络（DBN）": "138 ± 2",
-    "堆叠 CAE": "121 ± 1.6",
-    "深度 GSN": "214 ± 1.1",
-    "对抗网络（论文）": "225 ± 2",
+    "深度信念网络（DBN）": ("138 ± 2", "1909 ± 66"),
+    "堆叠 CAE": ("121 ± 1.6", "2110 ± 50"),
+    "深度 GSN": ("214 ± 1.1", "1890 ± 29"),
+    "对抗网络（论文）": ("225 ± 2", "2057 ± 26"),
 }
-"""The paper's own figures for MNIST, nats. Source: Table 1."""
+"""The paper's own figures, nats: MNIST, ± between test images, and TFD, ± between folds. Source: Table 1."""
+
+RUNS: dict[str, dict[str, tuple[str, ...]]] = {
+    "mnist": {
+        "本书的配方": ("mnist", "mnist-s1", "mnist-s2"),
+        "作者的配方": ("mnist-plain", "mnist-plain-s1", "mnist-plain-s2"),
+        "极小极大损失": ("mnist-minimax",),
+        "PyTorch-GAN 的网络": ("pytorch-gan",),
+    },
+    "faces": {"人脸（LFW）": ("faces",)},
+}
+"""The published runs to stand beside Table 1, by data; those of one row differ in their seeds."""
+
+STAND_INS = {
+    "train": "训练图像",
+    "blurred": "训练图像，模糊 {blur} 像素",
+    "k-means": "k 均值的中心",
+    "mean": "平均图像",
+    "noise": "均匀噪声",
+}
+"""Those of `gan.yardsticks`, for the book's tables."""
 
 
 CONTESTANTS = {
@@ -145,12 +169,242 @@ def recipe_table(*recipes: Recipe) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def differences(recipes: Mapping[str, Recipe]) -> pd.DataFrame:
+    """`recipe_table` of the fields in which the recipes differ, under the names that they have here."""
+    named = recipe_table(*(recipe.model_copy(update={"name": name}) for name, recipe in recipes.items()))
+    return named[named.iloc[:, 1:].nunique(axis=1) > 1]
+
+
 def table1(run: Run) -> pd.DataFrame:
     """Table 1's MNIST column, the paper's figures above that of a published ``run``."""
     figure = run.record["metrics"]["parzen"]
     ours = f"{figure['mean']:.1f} ± {figure['standard_error']:.1f}"
-    rows = TABLE_1 | {f"对抗网络（本书，{len(run.history)} 轮）": ours}
+    rows = {name: mnist for name, (mnist, _) in TABLE_1.items()} | {
+        f"对抗网络（本书，{len(run.history)} 轮）": ours
+    }
     return pd.DataFrame({"模型": rows.keys(), "测试集对数似然（纳特）": rows.values()})
+
+
+def likelihoods(estimates: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """A row for each of `gan.runs.estimate`'s records, under the names that they have here."""
+    rows = [
+        {
+            "": name,
+            "对数似然（纳特）": f"{figure['mean']:.1f} ± {figure['standard_error']:.1f}".replace("-", "−"),
+            "σ": ", ".join(f"{sigma:.3f}" for sigma in np.atleast_1d(figure["sigma"])),
+            "测试图像": figure["n_test"],
+        }
+        for name, figure in estimates.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def yardsticks(name: str = "mnist") -> dict[str, Any]:
+    """What `python -m gan yardsticks` wrote to book/results/yardsticks/, seen as `bench` sees it."""
+    path = find_result(f"yardsticks/{name}.json", f"no yardsticks (`python -m gan yardsticks {name}`)")
+    return json.loads(path.read_text())
+
+
+def scores(dataset: str = "mnist") -> pd.DataFrame:
+    """All that was published with Table 1's measure on ``dataset``: `RUNS`, then yardsticks, a row each.
+
+    name and its Chinese text; mean (nats, over the seeds), standard_error (over test images), spread (the
+    standard deviation between seeds, NaN for one) and seeds; sigma, n_samples, n_test, split, epochs
+    ("done / of the recipe's schedule"). What was not published is left out.
+    """
+    rows = []
+    for text, names in RUNS[dataset].items():
+        runs = [run for run in map(_published, names) if run]
+        for metric, weights in {"parzen": "权重的平均", "parzen_last": "最后的权重"}.items():
+            scored = [run for run in runs if metric in run.record["metrics"]]
+            if not scored:
+                continue
+            done = [f"{len(run.history)} / {preset_of(run.recipe.name).epochs}" for run in scored]
+            averaged = metric == "parzen_last" or scored[0].recipe.ema > 0
+            rows.append(
+                {
+                    "name": names[0] + (", last weights" if metric == "parzen_last" else ""),
+                    "text": f"{text}{f'，{weights}' if averaged else ''}（{names[0]}）",
+                    "epochs": "、".join(dict.fromkeys(done)),
+                }
+                | _summary([run.record["metrics"][metric] for run in scored])
+            )
+    try:
+        record = yardsticks(dataset)
+    except FileNotFoundError:
+        record = {"rows": []}
+    for row in record["rows"]:
+        text = STAND_INS[row["name"]].format(**record)
+        rows.append({"name": row["name"], "text": text, "epochs": "–"} | _summary([row["estimate"]]))
+    return pd.DataFrame(rows)
+
+
+def scores_provenance(dataset: str = "mnist") -> HTML:
+    """The line of each run that stands in `scores`."""
+    names = [name for row in RUNS[dataset].values() for name in row]
+    lines = [f"{name}：{run.provenance(PROVENANCE)}" for name in names if (run := _published(name))]
+    return HTML(f'<p class="provenance">{"<br>".join(map(escape, lines))}</p>')
+
+
+def sharpness_table(run: Run, stand_ins: Mapping[str, Any]) -> pd.DataFrame:
+    """How sharp the samples of a published run are beside ``stand_ins``, a record of `yardsticks`.
+
+    The last weights' samples and, where it was kept, their average's: 1 000 each, z of seed 0.
+    """
+    kinds = {row["name"]: (row["sharpness"], row["estimate"]) for row in stand_ins["rows"]}
+    found = {STAND_INS[kind].format(**stand_ins): kinds[kind] for kind in ("train", "blurred", "k-means")}
+    metrics = run.record["metrics"]
+    for decay in sorted({0.0, run.recipe.ema}):
+        name = "权重的平均" if decay else "最后的权重"
+        figure = metrics["parzen" if decay == run.recipe.ema else "parzen_last"]
+        images = run.averaged(decay).sample(1000, seed=0).numpy()
+        found[f"{run.folder.name}，{name}"] = float(sharpness(images).mean()), figure
+    rows = [
+        {
+            "样本的来源": name,
+            "清晰度": f"{sharp:.3f}",
+            "与训练图像之比": f"{sharp / kinds['train'][0]:.2f}",
+            "对数似然（纳特）": f"{figure['mean']:.1f}".replace("-", "−"),
+        }
+        for name, (sharp, figure) in found.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _published(name: str) -> Run | None:
+    try:
+        return published(name)
+    except FileNotFoundError:
+        return None
+
+
+def _summary(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One row of `scores` from the records of `gan.runs.estimate`, one for each seed."""
+    sigmas = sorted({sigma for figure in figures for sigma in np.atleast_1d(figure["sigma"])})
+    means = [figure["mean"] for figure in figures]
+    return {
+        "mean": float(np.mean(means)),
+        "standard_error": float(np.mean([figure["standard_error"] for figure in figures])),
+        "spread": float(np.std(means, ddof=1)) if len(means) > 1 else float("nan"),
+        "seeds": len(means),
+        "sigma": "、".join(f"{sigma:.3f}" for sigma in sigmas),
+        **{key: figures[0][key] for key in ("n_samples", "n_test", "split")},
+    }
+
+
+def score_table(found: pd.DataFrame) -> pd.DataFrame:
+    """`scores` as the page shows them, all but their split; no number is broken over two lines."""
+    rows = [
+        {
+            "样本的来源": row["text"],
+            "对数似然（纳特）": f"{row['mean']:.1f} ± {row['standard_error']:.1f}".replace("-", "−"),
+            "种子之间": f"± {row['spread']:.1f}（{row['seeds']} 个）" if row["seeds"] > 1 else "–",
+            "σ": row["sigma"],
+            "样本数": row["n_samples"],
+            "测试图像": row["n_test"],
+            "轮数": row["epochs"],
+        }
+        for row in found.to_dict("records")
+    ]
+    frame = pd.DataFrame(rows)
+    return frame.replace({"(?<=[^一-龥]) (?=[^一-龥])": "\u00a0"}, regex=True)
+
+
+def ladder(found: pd.DataFrame) -> dict[str, tuple[str, float, float]]:
+    """For `drawings.ladder`: Table 1's MNIST figures and those of `scores`, but for the noise, far below.
+
+    A name -> whose it is, nats, and the ± beside it: between seeds, or with one seed between test images.
+    """
+    short = ("DBN", "stacked CAE", "deep GSN", "adversarial nets, 2014")
+    rows = {}
+    for name, (mnist, _) in zip(short, TABLE_1.values(), strict=True):
+        mean, error = map(float, mnist.split(" ± "))
+        rows[name] = ("other", mean, error)
+    for row in found.to_dict("records"):
+        whose = {"train": "data"}.get(row["name"], "exact" if row["name"] in STAND_INS else "generator")
+        error = row["spread"] if row["seeds"] > 1 else row["standard_error"]
+        rows[row["name"]] = (whose, row["mean"], error)
+    rows.pop("noise", None)
+    return rows
+
+
+def yardsticks_provenance(record: dict[str, Any]) -> HTML:
+    """The line under figures of yardsticks that says how they were made."""
+    minutes, seconds = divmod(round(record["seconds"]), 60)
+    parts = [
+        f"配方 {record['recipe']} 的数据 · 种子 {record['seeds']['stand_ins']}",
+        f"k 均值 {record['iterations']} 轮 · {record['started'][:10]} · {record['device']}",
+        f"Python {record['versions']['python']} · scikit-learn {record['versions']['scikit-learn']}",
+        f"用时 {minutes} 分 {seconds} 秒 · 提交 {(record['commit'] or 'unknown')[:12]}",
+    ]
+    return HTML(f'<p class="provenance">{escape(" · ".join(parts))}</p>')
+
+
+def film(run: Run) -> str:
+    """The epochs that the columns of a published run's film.png show, in words."""
+    return "、".join(map(str, run.record["film"]))
+
+
+def seeds(*names: str) -> pd.DataFrame:
+    """A row for each published run called as one of ``names`` or, for another seed, NAME-s1, NAME-s2, ….
+
+    With the test figures of G's last weights and, where the recipe has one, of their average.
+    """
+    rows = []
+    for name in names:
+        folder = find_result(f"{name}/run.json").parent
+        for path in [folder, *sorted(folder.parent.glob(f"{name}-s[0-9]*"))]:
+            run = Run.load(path)
+            figures = run.record["metrics"]
+            last = figures.get("parzen_last", figures["parzen"])
+            rows.append(
+                {
+                    "运行": path.name,
+                    "种子": run.recipe.seed,
+                    "轮数": len(run.history),
+                    "最后的权重": _figure(last),
+                    "权重的平均": _figure(figures["parzen"]) if run.recipe.ema else "–",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _figure(estimate: dict[str, Any]) -> str:
+    return f"{estimate['mean']:.1f} ± {estimate['standard_error']:.1f}".replace("-", "−")
+
+
+def sweeps(recipe: str) -> list[dict[str, Any]]:
+    """What `python -m gan sweep` wrote of ``recipe`` to book/results/sweep/, the recipe as it is first."""
+    folder = find_result(f"sweep/{recipe}.json", "no sweep (`python -m gan sweep` writes it)").parent
+    records = [json.loads(path.read_text()) for path in folder.glob(f"{recipe}*.json")]
+    return sorted(
+        (record for record in records if record["recipe"]["name"] == recipe),
+        key=lambda record: (len(_changes(record)), _changes(record)),
+    )
+
+
+def ablation(records: Sequence[dict[str, Any]], epoch: int) -> pd.DataFrame:
+    """A row for each of `sweeps`: what it changes, and its validation figures after ``epoch`` epochs."""
+    rows = []
+    for record in records:
+        scores = {one["decay"]: one["mean"] for one in record["scores"] if one["epoch"] == epoch}
+        names = {decay: f"平均，{decay:g}" if decay else "最后的权重" for decay in scores}
+        figures = {names[decay]: f"{scores[decay]:.1f}".replace("-", "−") for decay in sorted(scores)}
+        rows.append({"改动": _changes(record) or "无（作者的配方）"} | figures)
+    return pd.DataFrame(rows).fillna("–")
+
+
+def swept(record: dict[str, Any]) -> Run:
+    """The run behind one of `sweeps`, without its weights: for `provenance`."""
+    history = pd.DataFrame({"epoch": range(1, record["recipe"]["epochs"] + 1)})
+    return Run(Path(), parse(record["recipe"]), record, history)
+
+
+def _changes(record: dict[str, Any]) -> str:
+    """The fields, but for epochs, in which a run's recipe differs from the one of its name."""
+    own = preset_of(record["recipe"]["name"])
+    fields = parse(record["recipe"]).model_copy(update={"epochs": own.epochs}).model_dump()
+    return "，".join(f"{key} = {value}" for key, value in fields.items() if value != getattr(own, key))
 
 
 def bench(device: str = "cpu") -> dict[str, Any]:
@@ -173,7 +427,11 @@ def bench_provenance(record: dict[str, Any]) -> HTML:
 
 def bench_goals(record: dict[str, Any]) -> pd.DataFrame:
     """Goals beside what was measured."""
-    shown = {"ratio": "{:.3g} 倍", "fraction": "{:.0%}", "seconds": "{:.3g} 秒"}
+    shown: dict[str, Callable[[float], str]] = {
+        "ratio": lambda x: f"{_plain(x)} 倍",
+        "fraction": "{:.0%}".format,
+        "seconds": lambda x: f"{_plain(x)} 秒",
+    }
     rows = []
     for name, contestant, number, goals in GOALS:
         goal = goals[record["on"]]
@@ -184,8 +442,8 @@ def bench_goals(record: dict[str, Any]) -> pd.DataFrame:
                     {
                         "项目": name,
                         "做法": CONTESTANTS[contestant],
-                        "目标": ("≤ " if number == "seconds" else "≥ ") + shown[number].format(goal),
-                        "实测": shown[number].format(row[number]),
+                        "目标": ("≤ " if number == "seconds" else "≥ ") + shown[number](goal),
+                        "实测": shown[number](row[number]),
                         "达到": "是" if reached else "否",
                     }
                 )
@@ -198,13 +456,18 @@ def bench_row(record: dict[str, Any], name: str) -> pd.DataFrame:
         {
             "做法": CONTESTANTS[row["contestant"]],
             "用时": _seconds(row["seconds"]),
-            "速度比": f"{row['ratio']:.3g}",
+            "速度比": _plain(row["ratio"]),
             "占下限": f"{row['fraction']:.0%}" if "fraction" in row else "–",
         }
         for row in record["rows"]
         if row["row"] == name
     ]
     return pd.DataFrame(rows)
+
+
+def _plain(x: float) -> str:
+    """Three digits, or all before the point: 1.23, 51, 3 897."""
+    return f"{x:.3g}" if x < 1000 else f"{x:,.0f}".replace(",", "\u202f")
 
 
 def _seconds(seconds: float) -> str:

@@ -39,7 +39,8 @@ class Estimate:
     n_samples: int
     n_test: int
     n_valid: int
-    z_seed: int
+    z_seed: int | None
+    """of the noise that G made the samples of; None where no G made them"""
     sigmas: tuple[float, ...]
     curve: tuple[float, ...]
     """mean log-likelihood of the validation examples at each of ``sigmas``"""
@@ -142,8 +143,21 @@ def evaluate(
     sigmas: Sequence[float] = SIGMAS,
     z_seed: int = 0,
 ) -> Estimate:
-    """The protocol of Table 1: ``n_samples`` of G, σ chosen on ``valid``[:n_valid], the mean on ``test``."""
+    """The protocol of Table 1 for ``n_samples`` of G: `evaluate_samples`."""
     samples = generator.sample(n_samples, seed=z_seed)
+    return evaluate_samples(samples, valid, test, n_valid=n_valid, sigmas=sigmas, z_seed=z_seed)
+
+
+def evaluate_samples(
+    samples: Any,
+    valid: Any,
+    test: Any,
+    *,
+    n_valid: int = 1_000,
+    sigmas: Sequence[float] = SIGMAS,
+    z_seed: int | None = None,
+) -> Estimate:
+    """The protocol of Table 1 for any ``samples``: σ chosen on ``valid``[:n_valid], the mean on ``test``."""
     valid = valid[:n_valid]
     curve = log_likelihoods(valid, samples, sigmas).mean(1)
     sigma = _best(curve, sigmas)
@@ -152,7 +166,7 @@ def evaluate(
         mean=scores.mean().item(),
         standard_error=scores.std(correction=0).item() / math.sqrt(len(scores)),
         sigma=sigma,
-        n_samples=n_samples,
+        n_samples=len(samples),
         n_test=len(scores),
         n_valid=len(valid),
         z_seed=z_seed,

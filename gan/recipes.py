@@ -128,6 +128,13 @@ class Recipe(BaseModel):
             raise ValueError(
                 f'scaling = "gcn" and g_output = {self.g_output!r} do not agree: "gcn" needs "linear"'
             )
+        if any(stride > pool for *_, pool, stride in self.d_conv):
+            raise ValueError(f"d_conv = {self.d_conv}: a stride must not be larger than its pool")
+        if self.g_deconv and (self.g_output_sparse or self.max_norm):
+            raise ValueError(
+                f"g_deconv = {self.g_deconv} does not go with g_output_sparse or max_norm, "
+                f"which are for an output of single units"
+            )
         inputs = (self.noise_size, *self.g_hidden)[-1]
         if self.g_output_sparse > inputs:
             raise ValueError(f"g_output_sparse = {self.g_output_sparse}: an output has {inputs} weights")

@@ -62,6 +62,8 @@ def train(
     where, writes = join(pick_device(device), recipe.batch_size)
     if tell(lambda: runs.check(folder, recipe, overwrite) and _finished(folder, recipe)):
         return Run.load(folder)
+    if processes() > 1:
+        tell(lambda: bool(data.load(recipe.dataset, data_dir)))  # one downloads, and then each reads
     dataset = data.load(recipe.dataset, data_dir)
     images, _ = dataset.split(recipe.valid)
     if recipe.batch_size * recipe.k > len(images):

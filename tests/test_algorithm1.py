@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -227,3 +228,90 @@ def test_adam_and_sgd_are_the_recipes_choice():
     for name, kind in (("sgd", torch.optim.SGD), ("adam", torch.optim.Adam)):
         players = gan.training.make_players(gan.recipe("digits", optimizer=name), images, torch.device("cpu"))
         assert type(players.g_optimizer) is type(players.d_optimizer) is kind
+
+
+# The norm that no unit's incoming weights exceed
+
+
+def shrunk(w, max_norm):
+    """By NumPy, a row at a time; a row is a unit's, or a convolution's output map's."""
+    rows = w.detach().numpy().astype(np.float64).reshape(len(w), -1)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows * np.where(norms > max_norm, max_norm / norms, 1)).reshape(w.shape)
+
+
+def convolutional():
+    """Players whose D has convolutions, with momentum."""
+    torch.manual_seed(0)
+    generator = Generator(4, (8, 8), (2, 6, 6), init=0.5)
+    discriminator = Discriminator((2, 6, 6), (6,), 2, conv=((3, 2, 3, 1, 2, 2),), init=0.5)
+    sgd = {"lr": 0.5, "momentum": 0.5}
+    networks = generator, discriminator
+    return Players(*networks, *(torch.optim.SGD(n.parameters(), **sgd) for n in networks))
+
+
+def of_units(network):
+    """The norm of each unit's incoming weights."""
+    return torch.cat([w.detach().flatten(1).norm(dim=1) for w in network.parameters() if w.ndim > 1])
+
+
+@pytest.mark.parametrize("who", ["G", "D", "both"])
+def test_after_an_update_no_unit_of_who_moved_exceeds_the_norm(who):
+    """Against the same update without a limit, and the units' weights then shrunk one by one."""
+    free = convolutional()
+    limited = copy.deepcopy(free)
+    x, z = torch.rand(6, 2, 6, 6), free.generator.draw_noise(6)
+    masks = free.discriminator.draw_masks(12)
+    step = {
+        "G": lambda players: generator_step(players, z, [mask[:6] for mask in masks]),
+        "D": lambda players: discriminator_step(players, x, z, masks),
+        "both": lambda players: algorithm1.simultaneous_step(players, x, z, masks),
+    }[who]
+    step(free)
+    moved = [name for name in ("generator", "discriminator") if who in ("both", name[0].upper())]
+    norms = torch.cat([of_units(getattr(free, name)) for name in moved])
+    limited.max_norm = limit = norms.median().item()  # which half of them exceeds
+    step(limited)
+    for name in moved:
+        ours, plain = getattr(limited, name), getattr(free, name)
+        assert of_units(ours).max() <= limit * (1 + 1e-6)
+        assert 0 < (of_units(plain) > limit).sum() < len(of_units(plain))
+        for w, there in zip(ours.parameters(), plain.parameters(), strict=True):
+            if w.ndim == 1:  # a bias
+                assert torch.equal(w, there)
+                continue
+            np.testing.assert_allclose(w.detach().numpy(), shrunk(there, limit), rtol=1e-5, atol=1e-7)
+            below = there.flatten(1).norm(dim=1) < limit * (1 - 1e-6)
+            assert torch.equal(w[below], there[below])  # bit for bit
+
+
+def test_a_step_of_one_player_does_not_shrink_the_other():
+    players = convolutional()
+    players.max_norm = 0.1
+    x, z = torch.rand(6, 2, 6, 6), players.generator.draw_noise(6)
+    g = weights(players.generator)
+    discriminator_step(players, x, z)
+    assert torch.equal(weights(players.generator), g)
+    d = weights(players.discriminator)
+    torch.testing.assert_close(of_units(players.discriminator), torch.full((6 + 12 + 1,), 0.1))
+    generator_step(players, z)
+    assert torch.equal(weights(players.discriminator), d)
+
+
+def test_a_limit_that_is_never_reached_and_none_change_nothing():
+    runs = []
+    for max_norm in (0.0, 1e6):
+        players = convolutional()
+        players.max_norm = max_norm
+        torch.manual_seed(1)
+        for _ in range(3):
+            simultaneous(players, [torch.rand(6, 2, 6, 6)])
+        runs.append(torch.cat([weights(players.generator), weights(players.discriminator)]))
+    assert torch.equal(*runs)
+
+
+def test_the_limit_is_the_recipes():
+    images = gan.data.load("digits").x_train
+    for fields in ({}, {"max_norm": 1.9365}):
+        players = gan.training.make_players(gan.recipe("digits", **fields), images, torch.device("cpu"))
+        assert players.max_norm == fields.get("max_norm", 0)

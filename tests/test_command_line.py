@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import gan
-from gan import engine
+from gan import engine, notebook
 from gan.__main__ import main
 from gan.notebook import MEANINGS, check_parameters, recipe_table
 
@@ -30,6 +30,24 @@ def test_train_evaluate_publish(tmp_path, monkeypatch, capsys):
     assert public.record["metrics"]["parzen"]["mean"] == pytest.approx(float(mean.split()[1]), abs=0.1)
 
 
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_evaluate_says_how_well_the_last_weights_do_on_the_validation_split(tmp_path, capsys):
+    folder = str(tmp_path / "run")
+    assert main(["train", "digits", *TINY, "-p", "ema", "0.9", "--out", folder]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", folder, "--split", "valid", "--average", "0"]) == 0
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    valid = gan.data.scale(gan.data.load("digits").split(300)[1])
+    last = gan.Run.load(folder).averaged(0)
+    expected = gan.parzen.evaluate(last, valid[:150], valid[150:])
+    assert float(shown["mean"]) == pytest.approx(expected.mean, rel=1e-9)
+    assert (shown["split"], shown["n_valid"], shown["n_test"]) == ("valid", "150", "150")
+    for wrong, words in ((["--split", "train"], "split = 'train'"), (["--average", "0.5"], "decay 0.5")):
+        assert main(["evaluate", folder, *wrong]) == 2
+        out, err = capsys.readouterr()
+        assert not out and err.startswith("gan: ") and words in err and err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -40,6 +58,10 @@ def test_train_evaluate_publish(tmp_path, monkeypatch, capsys):
         ["train", "digits", "--engine", "graph", "--device", "cpu"],
         ["evaluate", "nowhere"],
         ["publish", "nowhere", "x"],
+        ["yardsticks", "mnits"],
+        ["yardsticks", "digits"],  # 10 000 of 1 200
+        ["yardsticks", "digits", "-n", "0"],
+        ["yardsticks", "figure1", "-n", "10"],
     ],
 )
 def test_bad_arguments_are_one_line_and_exit_2(tmp_path, monkeypatch, capsys, arguments):
@@ -48,6 +70,28 @@ def test_bad_arguments_are_one_line_and_exit_2(tmp_path, monkeypatch, capsys, ar
     out, err = capsys.readouterr()
     assert not out and err.startswith("gan: ") and err.count("\n") == 1
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_yardsticks_writes_what_the_book_reads(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["yardsticks", "digits", "-n", "50", "--seed", "3"]) == 0
+    out = capsys.readouterr().out
+    record = notebook.yardsticks("digits")
+    assert [row["name"] for row in record["rows"]] == list(gan.yardsticks.KINDS)
+    for row in record["rows"]:
+        figure = row["estimate"]
+        assert f"{row['name']:8} {figure['mean']:.1f} ±" in out
+        assert (figure["n_samples"], figure["n_valid"], figure["n_test"]) == (50, 300, 297)
+        assert figure["split"] == "test" and row["seconds"] >= 0 and row["sharpness"] >= 0
+    assert record["seeds"] == {"stand_ins": 3} and record["recipe"] == "digits"
+    assert record["data_sha256"] == gan.data.load("digits").digest
+    assert {"device", "versions", "started", "commit", "iterations", "blur"} < record.keys()
+    assert os.listdir(tmp_path / "book/results/yardsticks") == ["digits.json"]
+    monkeypatch.setitem(gan.yardsticks.KINDS, "noise", lambda *_: 1 / 0)  # stopped in its last row
+    with pytest.raises(ZeroDivisionError):
+        main(["yardsticks", "digits", "-n", "50"])
+    assert notebook.yardsticks("digits") == record
 
 
 def test_train_runs_by_the_engine_that_is_asked_for(tmp_path, monkeypatch, capsys):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from test_figures import lines, stage
+from test_figures import HISTORY, lines, stage
 
 from gan import drawings, figures
 
@@ -31,6 +31,17 @@ def test_traces_differ_by_stroke_and_name():
     assert [line.get_linestyle() for line in axes.get_lines()] == ["-", "--"]
     assert [(text.get_text(), text.xy) for text in axes.texts] == [("one", (1, 3)), ("two", (1, 5))]
     assert axes.get_xlabel() == "step"
+
+
+def test_batch_norms_layers_lie_on_the_curve_of_their_epsilon():
+    v = np.array([0.01, 0.2])
+    layers = {epsilon: (v, v / (v + epsilon)) for epsilon in (1e-5, 0.8)}
+    (axes,) = drawings.normalised(layers).axes
+    for curve, dots, (before, after) in zip(axes.lines[::2], axes.lines[1::2], layers.values(), strict=True):
+        assert np.interp(v, *curve.get_data()) == pytest.approx(after, rel=1e-3)
+        assert dots.get_xdata().tolist() == before.tolist() and dots.get_ydata().tolist() == after.tolist()
+        assert dots.get_color() == figures.COLOURS["generator"]
+    assert [text.get_text() for text in axes.texts] == [r"$\varepsilon = 10^{-5}$", r"$\varepsilon = 0.8$"]
 
 
 def test_c_over_the_means_touches_its_exact_values_in_colour():
@@ -172,3 +183,46 @@ def test_growth_has_a_panel_per_table_with_the_line_of_its_slope():
         assert list(drawn[figures.COLOURS["generator"]].get_ydata()) == table["seconds"]
         assert drawn[figures.COLOURS["exact"]].get_ydata() == pytest.approx(table["seconds"])
         assert f"slope {table['slope']:.2f}" in axes.texts[0].get_text()
+
+
+def test_a_second_stage_is_marked_where_it_begins_and_only_where_it_was_reached():
+    for after, marks in ((0, []), (2, [2.5]), (3, [])):
+        for axes in drawings.two_stages(HISTORY, after).axes:
+            found = [line.get_xdata()[0] for line in axes.get_lines() if len(set(line.get_xdata())) == 1]
+            assert found == marks
+            named = [text for text in axes.texts if text.get_text() == "stage 2"]
+            assert [text.get_position()[0] for text in named] == marks
+
+
+def test_parzens_figure_over_the_number_of_samples_has_a_line_for_each_kind():
+    curves = {"images": [1.0, 3.0], "centroids": [4.0, 5.0], "generator": [0.0, 2.0]}
+    (axes,) = drawings.by_number({name: ([10, 20], y) for name, y in curves.items()}).axes
+    drawn = lines(axes)
+    for colour, name in (("data", "images"), ("other", "centroids"), ("generator", "generator")):
+        assert list(drawn[figures.COLOURS[colour]].get_ydata()) == curves[name]
+    assert axes.get_xscale() == "log"
+
+
+def test_dimensions_are_drawn_against_the_mean():
+    values = {100: [0.5, 1.8, 1.9], 10_000: [0.1, 1.7, 1.8]}
+    panels = drawings.dimensions([2, 8, 32], values, {m: [-y for y in v] for m, v in values.items()}).axes
+    for axes, exact, sign in zip(panels, (1, 0), (1, -1), strict=True):
+        mean, few, many = axes.get_lines()
+        assert set(mean.get_ydata()) == {exact} and mean.get_color() == figures.COLOURS["exact"]
+        assert [sign * y for y in few.get_ydata()] == values[100]
+        assert [sign * y for y in many.get_ydata()] == values[10_000]
+        _, low, high = (text.xy[1] for text in axes.texts)  # their names keep apart
+        assert high - low >= 0.08 * np.ptp(axes.get_ylim())
+
+
+def test_the_ladder_has_the_highest_on_top_in_its_colour():
+    rows = {"a": ("generator", 3.0, 1.0), "b": ("other", 5.0, 2.0), "c": ("data", 4.0, 0.5)}
+    (axes,) = drawings.ladder(rows).axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "c", "b"]
+    found = [(bar.lines[0].get_color(), *bar.lines[0].get_xydata()[0]) for bar in axes.containers]
+    assert found == [
+        (figures.COLOURS[whose], nats, height)
+        for height, (whose, nats) in enumerate([("generator", 3.0), ("data", 4.0), ("other", 5.0)])
+    ]
+    (low, high) = axes.containers[0].lines[2][0].get_segments()[0][:, 0]
+    assert (low, high) == (2, 4)

@@ -460,7 +460,7 @@ def test_the_mean_of_the_parts_gradients_is_the_whole_minibatchs(monkeypatch, up
         taken = []
         twin = Players(*copy.deepcopy([*vars(players).values()][:4]), **options)
         twin.average = lambda gradient: taken.extend(gradient) or gradient
-        monkeypatch.setattr(algorithm1, "move", lambda optimizer, gradient: None)
+        monkeypatch.setattr(algorithm1, "move", lambda optimizer, gradient, max_norm: None)
         if updates == "simultaneous":
             algorithm1.simultaneous_step(twin, x, z, masks)
         else:

@@ -8,10 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch.nn import functional as F
 
 import gan
-from gan.nets import Discriminator, Generator, Maxout, interpolate, marginal_bias, networks
+from gan import engine
+from gan.nets import (
+    Deconv,
+    Discriminator,
+    Generator,
+    Maxout,
+    MaxoutConv,
+    interpolate,
+    marginal_bias,
+    networks,
+    stretch,
+)
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import peers
@@ -244,3 +256,299 @@ def test_samples_of_a_tanh_generator_are_images_in_0_to_1():
     x = generator.eval()(z)
     assert x.min() < 0 <= images.min() and images.max() <= 1
     torch.testing.assert_close(images, (x + 1) / 2)
+
+
+# Every recipe's networks: parameters of each layer (weights, biases), and where they start
+
+
+def layers(network):
+    """The layers that have parameters themselves, in their order."""
+    return [layer for layer in network.modules() if [*layer.parameters(recurse=False)]]
+
+
+def sizes(network):
+    return [tuple(w.numel() for w in layer.parameters(recurse=False)) for layer in layers(network)]
+
+
+MNIST_D = [(940_800, 1200), (288_000, 1200), (240, 1)]
+FACES_G = [(800_000, 8000), (64_000_000, 8000), (18_432_000, 2304)]
+FACES_D = [(13_824_000, 6000), (7_200_000, 6000), (1200, 1)]
+SIZES = {  # by hand, from the widths in the authors' configuration
+    "mnist": ([(120_000, 1200), (1_440_000, 1200), (940_800, 784)], MNIST_D),
+    "tfd": (FACES_G, FACES_D),
+    "faces": (FACES_G, FACES_D),
+    "tfd, stage 2": ([(800_000, 8000), (800_000, 100), *FACES_G], FACES_D),
+    "cifar10": (
+        [(800_000, 8000), (64_000_000, 8000), (24_576_000, 3072)],
+        [(24_576_000, 8000), (12_800_000, 8000), (1600, 1)],
+    ),
+    "cifar10-conv": (
+        [(800_000, 8000), (64_000_000, 8000), (3072,), (6000,)],  # a bias for each value of an image
+        [(12_288, 64), (131_072, 64), (307_200, 384), (12_000_000, 2500), (500, 1)],
+    ),
+    "pytorch-gan": (
+        [
+            *((12_800, 128), (32_768, 256), (256, 256), (131_072, 512), (512, 512)),
+            *((524_288, 1024), (1024, 1024), (802_816, 784)),
+        ],
+        [(401_408, 512), (131_072, 256), (256, 1)],
+    ),
+}
+
+
+def stage(name):
+    name, _, second = name.partition(",")
+    return gan.recipe(name).stage(51 if second else 1)[0]
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_every_layer_has_as_many_parameters_as_the_configuration_gives_it(name):
+    recipe = stage(name)
+    with torch.device("meta"):
+        generator, discriminator = networks(recipe, gan.data.SHAPES[recipe.dataset])
+    assert (sizes(generator), sizes(discriminator)) == SIZES[name]
+
+
+ZEROS = [0.0, 0.0, 0.0]
+RANGES = {  # of G's weights, G's biases and D's weights; "sparse" and "marginals" are what they say
+    "mnist": ([0.05, 0.05, 0.05], [0.0, 0.0, "marginals"], [0.005] * 3),
+    "tfd, stage 2": ([0.05] * 4 + ["sparse"], [0.0, -2.0, 0.0, -2.0, "marginals"], [0.005] * 3),
+    "cifar10": ([0.05, 0.05, 0.5], ZEROS, [0.005] * 3),
+    "cifar10-conv": ([0.05, 0.05, 0.05], ZEROS, [0.005] * 5),
+}
+
+
+def some(w):
+    return w.detach().flatten()[:1_000_000]
+
+
+def assert_uniform(w, init):
+    """On (−init, init): its extremes and its spread, of the first million."""
+    assert init * (0.98 if w.numel() > 1000 else 0.9) < some(w).abs().max() <= init
+    assert abs(some(w).mean().item()) < 5 * init / math.sqrt(3 * some(w).numel())
+    assert some(w).std().item() == pytest.approx(init / math.sqrt(3), rel=0.02 if w.numel() > 3000 else 0.1)
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_every_layer_starts_in_the_configurations_range(name):
+    """With a tenth of G's hidden units, which no range depends on."""
+    recipe = stage(name)
+    narrow = {"g_hidden": tuple(n // 10 if n == 8000 else n for n in recipe.g_hidden)}
+    recipe = recipe.model_copy(update=narrow | ({"g_deconv": (8, 5, 3)} if recipe.g_deconv else {}))
+    shape = gan.data.SHAPES[recipe.dataset]
+    marginals = torch.linspace(-3, 3, math.prod(shape))
+    torch.manual_seed(0)
+    players = networks(recipe, shape, marginals if recipe.g_output == "sigmoid" else None)
+    of_g, biases, of_d = RANGES[name]
+    for network, inits in zip(players, (of_g, of_d), strict=True):
+        weights = [w for n, w in network.named_parameters() if n.endswith("weight")]
+        for w, init in zip(weights, inits, strict=True):
+            if init == "sparse":
+                assert_sparse(w.detach(), 100)
+            else:
+                assert_uniform(w, init)
+    starts = [w.detach() for n, w in players[0].named_parameters() if n.endswith("bias")]
+    for bias, start in zip(starts, biases, strict=True):
+        assert torch.equal(bias, marginals) if start == "marginals" else (bias == start).all()
+    assert not any(w.any() for n, w in players[1].named_parameters() if n.endswith("bias"))
+
+
+def assert_sparse(w, count):
+    """``count`` weights of each output, anywhere, drawn from N(0, 1); SciPy says how well they fit."""
+    assert (w.count_nonzero(1) == count).all()
+    drawn = w[w != 0].double()
+    assert stats.kstest(drawn.numpy(), "norm").pvalue > 0.001
+    used = (w != 0).sum(0).double()  # of each input: binomial, of mean len(w)·count / inputs
+    share = count / w.shape[1]
+    spread = math.sqrt(len(w) * share * (1 - share))
+    assert used.mean().item() == pytest.approx(len(w) * share)
+    assert used.std().item() == pytest.approx(spread, rel=0.1)
+    assert (used - len(w) * share).abs().max() < 6 * spread
+
+
+def test_the_output_starts_as_it_is_told_apart_from_the_hidden_layers():
+    def outputs(**given):
+        torch.manual_seed(0)
+        g = Generator(50, (60, 60), (300,), output="linear", init=0.05, **given)
+        return [layer.weight.detach() for layer in layers(g)]
+
+    assert outputs()[-1].abs().max() <= 0.05
+    hidden, _, last = outputs(output_init=0.5)
+    assert hidden.abs().max() <= 0.05 and 0.45 < last.abs().max() <= 0.5
+    *_, last = outputs(output_sparse=7)
+    assert (last.count_nonzero(1) == 7).all() and last.abs().max() > 2
+    *_, last = outputs(output_sparse=60)
+    assert last.all()
+
+
+def test_sigmoid_layers_start_at_their_bias_and_others_do_not():
+    g = Generator(
+        2, (30, 30, 30), (3,), activations=("sigmoid", "relu", "sigmoid"), sigmoid_bias=-2.0, bias_init=0.3
+    )
+    first, second, third, output = (layer.bias.detach() for layer in layers(g))
+    assert (first == -2).all() and (third == -2).all()
+    assert 0 < second.abs().max() <= 0.3 and not output.any()
+
+
+# Convolutions
+
+
+@pytest.mark.parametrize(
+    ("kernel", "pad", "pool", "stride", "size"),
+    [(8, 4, 4, 2, (32, 32)), (5, 3, 2, 2, (7, 7)), (3, 1, 3, 2, (6, 5)), (1, 0, 2, 2, (5, 8))],
+)
+def test_convolutional_maxout_is_the_largest_in_each_window_of_each_piece(kernel, pad, pool, stride, size):
+    """Against loops over windows; the last ones reach over the edge, where nothing is."""
+    torch.manual_seed(0)
+    layer = MaxoutConv(2, 3, 2, kernel, pad, pool, stride, init=0.5)
+    torch.nn.init.normal_(layer.conv.bias)
+    x = torch.randn(4, 2, *size)
+    w = layer.conv.weight.view(2, 3, 2, kernel, kernel)  # piece, channel
+    b = layer.conv.bias.view(2, 3)
+    pieces = torch.stack([F.conv2d(x, w[j], b[j], padding=pad) for j in range(2)]).detach().numpy()
+    high, wide = pieces.shape[-2:]
+    rows, columns = (range(0, math.ceil((n - pool) / stride) * stride + 1, stride) for n in (high, wide))
+    windows = [[pieces[..., i : i + pool, j : j + pool].max((0, 3, 4)) for j in columns] for i in rows]
+    expected = np.moveaxis(np.array(windows), (0, 1), (2, 3))
+    np.testing.assert_allclose(layer(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+    assert tuple(map(layer.after, size)) == expected.shape[2:]
+    assert rows[-1] + pool > high or columns[-1] + pool > wide or pool == 3
+
+
+def test_the_convolutional_discriminators_maps_shrink_as_the_authors_did():
+    """32 → 33 → 16 → 15 → 7 → 9 → 5; 192 · 5 · 5 = 4800."""
+    with torch.device("meta"):
+        _, discriminator = networks(gan.recipe("cifar10-conv"), (3, 32, 32))
+        seen = []
+        for layer in discriminator.modules():
+            if isinstance(layer, (MaxoutConv, torch.nn.Conv2d, torch.nn.Flatten)):
+                layer.register_forward_hook(lambda layer, x, out: seen.append(tuple(out.shape[1:])))
+        assert discriminator.eval()(torch.empty(2, 3, 32, 32)).shape == (2,)
+    assert seen == [
+        *((64, 33, 33), (32, 16, 16), (64, 15, 15), (32, 7, 7), (384, 9, 9), (192, 5, 5), (4800,)),
+    ]
+    side, sides = 32, []
+    for _, _, kernel, pad, pool, stride in gan.recipe("cifar10-conv").d_conv:
+        convolved = side + 2 * pad - kernel + 1
+        side = math.ceil((convolved - pool) / stride) + 1
+        sides += [convolved, side]
+    assert sides == [shape[1] for shape in seen[:-1]]
+
+
+def deconv(maps=6, kernel=5, stride=3, shape=(3, 32, 32)):
+    torch.manual_seed(0)
+    layer = Deconv(maps, kernel, stride, shape, init=0.5)
+    assert not layer.bias.any()
+    torch.nn.init.normal_(layer.bias)
+    return layer
+
+
+@pytest.mark.parametrize("sizes", [(6, 5, 3, (3, 32, 32)), (4, 3, 1, (2, 8, 8)), (5, 8, 2, (1, 8, 8))])
+def test_deconvolution_is_the_transpose_of_a_convolution(sizes):
+    """⟨Aᵀx, y⟩ = ⟨x, Ay⟩, A being `conv2d` with the same weights; and as torch has it."""
+    layer = deconv(*sizes)
+    _, kernel, stride, shape = sizes
+    side = (shape[1] - kernel) // stride + 1
+    x, y = torch.randn(7, sizes[0] * side * side), torch.randn(7, *shape)
+    out = layer(x)
+    assert out.shape == (7, math.prod(shape))
+    maps = x.view(7, sizes[0], side, side)
+    made = out.view_as(y) - layer.bias
+    there = F.conv2d(y, layer.conv.weight, stride=stride)
+    assert there.shape == maps.shape
+    torch.testing.assert_close((made * y).sum(), (maps * there).sum(), rtol=1e-4, atol=1e-3)
+    plain = F.conv_transpose2d(maps, layer.conv.weight, stride=stride) + layer.bias
+    torch.testing.assert_close(out, plain.flatten(1))
+
+
+def test_a_deconvolution_has_a_bias_for_each_value_that_it_makes():
+    layer = deconv()
+    torch.testing.assert_close(layer(torch.zeros(1, 600))[0], layer.bias.detach().flatten())
+    assert layer.bias.shape == (3, 32, 32) and layer.conv.bias is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"g_deconv": (81, 5, 3)}, ["g_deconv = (81, 5, 3)", "(3, 32, 32) of 8100 units, not 8000"]),
+        ({"g_deconv": (80, 4, 2)}, ["g_deconv = (80, 4, 2)", "of 18000 units, not 8000"]),
+        ({"g_deconv": (80, 5, 2)}, ["g_deconv = (80, 5, 2)", "no images of shape (3, 32, 32)"]),
+        ({"g_deconv": (80, 33, 1)}, ["g_deconv = (80, 33, 1)", "no images"]),
+        ({"d_conv": ((4, 2, 30, 0, 4, 2),)}, ["d_conv = (4, 2, 30, 0, 4, 2)", "does not fit on (3, 32, 32)"]),
+        ({"d_conv": ((4, 2, 40, 0, 1, 1),)}, ["d_conv = (4, 2, 40, 0, 1, 1)", "does not fit"]),
+        ({"g_hidden": (8000, 500)}, ["of 8000 units, not 500"]),
+    ],
+)
+def test_a_convolution_that_does_not_fit_is_refused(fields, words):
+    with pytest.raises(ValueError) as error, torch.device("meta"):
+        networks(gan.recipe("cifar10-conv", **fields), (3, 32, 32))
+    assert "\n" not in str(error.value) and all(word in str(error.value) for word in words), error.value
+
+
+CONV = {"conv": ((4, 2, 3, 1, 2, 2), (5, 3, 2, 1, 3, 2)), "shape": (3, 8, 8)}
+
+
+def test_masks_of_a_convolutional_discriminator_have_its_maps_shapes():
+    maps = [(3, 8, 8), (4, 4, 4), (5, 2, 2)]
+    assert [mask.shape[1:] for mask in dropping(**CONV).draw_masks(6)] == [*maps, (12,), (8,)]
+    assert [mask.shape[1:] for mask in dropping(p_hidden=0, **CONV).draw_masks(6)] == maps[:1]
+    assert [mask.shape[1:] for mask in dropping(p_input=0, **CONV).draw_masks(6)] == [*maps[1:], (12,), (8,)]
+    masks = dropping(**CONV).draw_masks(500)
+    assert all(len(mask) == 500 for mask in masks)
+    for mask, p in zip(masks, (0.2, 0.5, 0.5, 0.5, 0.5), strict=True):  # each value by itself
+        assert (mask == 0).double().mean().item() == pytest.approx(p, abs=0.02)
+        assert mask.unique().tolist() == pytest.approx([0, 1 / (1 - p)], rel=1e-3)
+
+
+def test_a_convolutional_discriminator_multiplies_by_the_masks_it_is_given():
+    torch.manual_seed(0)
+    d = dropping(pieces=2, init=0.5, **CONV)
+    x, masks = torch.rand(7, 3, 8, 8), d.draw_masks(7)
+    first, second = (layer for layer in d.modules() if isinstance(layer, MaxoutConv))
+    *maxouts, last = (layer for layer in d.layers if isinstance(layer, (Maxout, torch.nn.Linear)))
+    h = first(x * masks[0]) * masks[1]
+    h = (second(h) * masks[2]).flatten(1)
+    for layer, mask in zip(maxouts, masks[3:], strict=True):
+        h = layer(h) * mask
+    expected = h @ last.weight[0] + last.bias
+    torch.testing.assert_close(d(x, masks), expected)
+    assert not torch.allclose(d.eval()(x), expected)
+
+
+def test_a_process_has_its_own_part_of_a_convolutional_discriminators_masks(monkeypatch):
+    """Of 2 · 6 rows, data and samples, the second of three processes has 2 of each."""
+    monkeypatch.setattr(engine, "processes", lambda: 3)
+    monkeypatch.setattr(engine.dist, "get_rank", lambda: 1)
+    for mask in dropping(**CONV).draw_masks(12):
+        assert torch.equal(engine.part(mask, 2), mask[[2, 3, 8, 9]])
+
+
+# Samples, and what is shown of them
+
+
+def test_stretching_brings_each_image_to_0_to_1():
+    x = torch.randn(5, 3, 4, 6) * torch.tensor([1.0, 55, 1e-3, 7, 0]).view(5, 1, 1, 1)
+    x[4] = 3.5  # an even image
+    low, high = x.numpy().min((1, 2, 3), keepdims=True), x.numpy().max((1, 2, 3), keepdims=True)
+    expected = (x.numpy() - low) / np.where(high > low, high - low, 1)
+    np.testing.assert_allclose(stretch(x).numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert not stretch(x)[4].any()
+    assert stretch(x)[0].min() == 0 and stretch(x)[0].max() == 1
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "tanh", "linear"])
+def test_samples_have_the_datas_units_and_images_are_for_the_eye(output):
+    torch.manual_seed(0)
+    g = Generator(5, (8, 8), (2, 3, 4), output=output, init=1.0)
+    z = g.draw_noise(9, torch.Generator().manual_seed(3))
+    x = g(z).detach()
+    rendered = (x + 1) / 2 if output == "tanh" else x
+    for ours in (g.render(z), g.sample(9, seed=3)):
+        assert torch.equal(ours, rendered) and not ours.requires_grad
+    low, high = rendered.amin((1, 2, 3), keepdim=True), rendered.amax((1, 2, 3), keepdim=True)
+    shown = (rendered - low) / (high - low) if output == "linear" else rendered
+    for ours in (g.depict(z), g.images(9, seed=3)):
+        torch.testing.assert_close(ours, shown)
+        assert ours.min() >= 0 and ours.max() <= 1 and not ours.requires_grad
+    assert not torch.equal(g.images(9, seed=4), g.images(9, seed=3))
+    assert (output == "linear") == (not 0 <= g.sample(9, seed=3).min() < g.sample(9, seed=3).max() <= 1)

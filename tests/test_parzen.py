@@ -187,6 +187,17 @@ def test_evaluate_is_table_1s_protocol():
     )
 
 
+def test_any_samples_are_evaluated_as_a_generators_are():
+    torch.manual_seed(0)
+    generator = Generator(3, (16, 16), (1, 3, 3), init=0.5)
+    valid, test = np.random.default_rng(0).random((2, 40, 1, 3, 3))
+    theirs = parzen.evaluate(generator, valid, test, n_samples=100, n_valid=30, z_seed=4)
+    samples = generator.sample(100, seed=4)
+    assert parzen.evaluate_samples(samples, valid, test, n_valid=30, z_seed=4) == theirs
+    ours = parzen.evaluate_samples(samples.numpy(), valid, test, n_valid=30)
+    assert (ours.z_seed, ours.n_samples, ours.mean) == (None, 100, theirs.mean)
+
+
 @pytest.mark.parametrize(
     ("x", "samples", "sigma", "message"),
     [

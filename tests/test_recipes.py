@@ -33,6 +33,93 @@ def test_pytorch_gan_is_the_linked_implementation():
     assert {r.momentum_at(epoch) for epoch in (1, 100, 200)} == {0.5}
 
 
+# What the authors' configuration says, of all four experiments and of each
+ALIKE = {
+    "noise_size": 100, "g_batch_norm": "none", "g_init": 0.05, "g_bias_init": 0.0,
+    "d_activation": "maxout", "d_pieces": 5, "d_init": 0.005, "dropout_input": 0.2, "dropout_hidden": 0.5,
+    "seed": 0, "k": 1, "loss": "non_saturating", "updates": "simultaneous",
+    "optimizer": "sgd", "learning_rate_decay": 1.000_004, "learning_rate_floor": 1e-6,
+    "momentum": 0.5, "momentum_final": 0.7, "momentum_epochs": 250, "beta2": 0.999,
+    "precision": "fp32", "ema": 0.0,
+}  # fmt: skip
+FACES = {
+    "scaling": "unit", "noise": "gaussian",
+    "g_hidden": (8000, 8000), "g_activations": ("relu", "sigmoid"), "g_output": "sigmoid",
+    "g_output_init": None, "g_output_sparse": 100, "g_sigmoid_bias": -2.0, "g_deconv": None,
+    "second_stage_after": 50, "g_front": (8000, 100), "g_front_activations": ("relu", "sigmoid"),
+    "d_conv": (), "d_hidden": (1200, 1200), "epochs": 50 + 22, "batch_size": 100, "learning_rate": 0.05,
+    "max_norm": 1.9365,
+}  # fmt: skip
+COLOURS = {
+    "dataset": "cifar10", "valid": 10_000, "scaling": "gcn", "noise": "gaussian",
+    "g_hidden": (8000, 8000), "g_activations": ("relu", "sigmoid"), "g_output": "linear",
+    "g_output_sparse": 0, "g_sigmoid_bias": 0.0, "second_stage_after": 0, "g_front": (),
+    "g_front_activations": (), "epochs": 250, "max_norm": 0.0,
+}  # fmt: skip
+EXPERIMENTS = {
+    "tfd": FACES | {"dataset": "tfd", "valid": 0},
+    "faces": FACES | {"dataset": "faces", "valid": 1200},
+    "cifar10": COLOURS | {
+        "g_output_init": 0.5, "g_deconv": None, "d_conv": (), "d_hidden": (1600, 1600),
+        "batch_size": 100, "learning_rate": 0.025,
+    },
+    "cifar10-conv": COLOURS | {
+        "g_output_init": None, "g_deconv": (80, 5, 3),
+        "d_conv": ((32, 2, 8, 4, 4, 2), (32, 2, 8, 3, 4, 2), (192, 2, 5, 3, 2, 2)), "d_hidden": (500,),
+        "batch_size": 128, "learning_rate": 0.004,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_faces_and_colours_are_the_authors_configurations(name):
+    expected = {"name": name} | ALIKE | EXPERIMENTS[name]
+    assert gan.recipe(name).model_dump() == expected
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_their_rate_starts_at_its_own_value_and_falls_alike(name):
+    r = gan.recipe(name)
+    for update in (0, 1, 1000):
+        expected = EXPERIMENTS[name]["learning_rate"] / 1.000004**update
+        assert r.learning_rate_at(update) == pytest.approx(expected, rel=1e-12)
+    assert r.learning_rate_at(10**7) == 1e-6
+
+
+# Two stages
+
+
+@pytest.mark.parametrize(
+    ("epoch", "number", "second"),
+    [(0, 0, False), (1, 1, False), (50, 50, False), (51, 1, True), (52, 2, True), (72, 22, True)],
+)
+def test_the_second_stage_has_longer_networks_and_its_own_numbers(epoch, number, second):
+    stage, of_stage = gan.recipe("tfd").stage(epoch)
+    assert of_stage == number
+    expected = gan.recipe("tfd").model_dump()
+    if second:
+        expected |= {
+            "g_hidden": (8000, 100, 8000, 8000),
+            "g_activations": ("relu", "sigmoid", "relu", "sigmoid"),
+        }
+    assert stage.model_dump() == expected
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar10-conv", "pytorch-gan"])
+def test_where_there_is_one_stage_every_epoch_is_its_own(name):
+    r = gan.recipe(name)
+    assert all(r.stage(epoch) == (r, epoch) for epoch in (1, 50, 51, 250))
+
+
+def test_a_second_stage_may_come_after_any_epoch():
+    r = gan.recipe("tfd", second_stage_after=3, g_front=(7, 100), g_front_activations=("tanh", "linear"))
+    assert [r.stage(epoch)[1] for epoch in range(1, 8)] == [1, 2, 3, 1, 2, 3, 4]
+    stage, _ = r.stage(4)
+    assert stage.g_hidden == (7, 100, 8000, 8000)
+    assert stage.g_activations == ("tanh", "linear", "relu", "sigmoid")
+    assert gan.recipes.parse(r.model_dump(mode="json")) == r  # as run.json keeps it
+
+
 def test_the_learning_rate_falls_with_each_update_down_to_a_floor():
     r = gan.recipe("mnist")
     expected = rate = 0.1
@@ -92,6 +179,37 @@ def test_a_recipe_is_frozen():
         ("mnist", {"g_init": "xavier"}, ["g_init", "'xavier'"]),
         ("mnist", {"d_init": 0}, ["d_init", "= 0", "greater than 0"]),
         ("mnist", {"g_batch_norm": "all"}, ["g_batch_norm = 'all'", "meant", "written"]),
+        ("tfd", {"g_front": (8000, 90)}, ["g_front = (8000, 90)", "noise_size = 100"]),
+        ("tfd", {"noise_size": 50}, ["g_front = (8000, 100)", "noise_size = 50"]),
+        ("tfd", {"g_front": ()}, ["g_front_activations = ('relu', 'sigmoid')", "g_front = ()"]),
+        ("tfd", {"g_front_activations": ("relu",)}, ["g_front_activations = ('relu',)", "(8000, 100)"]),
+        ("tfd", {"g_front": (), "g_front_activations": ()}, ["g_front = ()", "second_stage_after = 50"]),
+        ("tfd", {"second_stage_after": 0}, ["g_front = (8000, 100)", "second_stage_after = 0", "both"]),
+        ("tfd", {"second_stage_after": -1}, ["second_stage_after = -1", "greater than or equal to 0"]),
+        ("mnist", {"second_stage_after": 3}, ["g_front = ()", "second_stage_after = 3", "needs both"]),
+        ("tfd", {"g_front_activations": ("relu", "relu6")}, ["g_front_activations.1 = 'relu6'", "'tanh'"]),
+        ("tfd", {"g_front": (0, 100)}, ["g_front.0 = 0", "greater than or equal to 1"]),
+        ("mnist", {"g_activations": ("relu", "elu")}, ["g_activations.1 = 'elu'", "'leaky_relu'"]),
+        ("mnist", {"scaling": "gcn"}, ['scaling = "gcn"', "g_output = 'sigmoid'", '"linear"']),
+        ("cifar10", {"g_output": "sigmoid"}, ['scaling = "gcn"', "g_output = 'sigmoid'"]),
+        ("cifar10", {"g_output": "tanh"}, ["scaling = 'gcn'", "g_output = 'tanh'"]),
+        ("cifar10", {"scaling": "zca"}, ["scaling = 'zca'", "'gcn'"]),
+        ("mnist", {"g_output_sparse": 1201}, ["g_output_sparse = 1201", "1200 weights"]),
+        ("mnist", {"g_output_sparse": -1}, ["g_output_sparse = -1", "greater than or equal to 0"]),
+        ("mnist", {"g_output_init": 0}, ["g_output_init", "= 0", "greater than 0"]),
+        ("mnist", {"g_sigmoid_bias": float("inf")}, ["g_sigmoid_bias = inf", "finite"]),
+        ("mnist", {"max_norm": -1}, ["max_norm = -1", "greater than or equal to 0"]),
+        ("mnist", {"max_norm": float("nan")}, ["max_norm = nan"]),
+        ("cifar10-conv", {"g_deconv": (80, 5)}, ["g_deconv", "(80, 5)"]),
+        ("cifar10-conv", {"g_deconv": (80, 5, 0)}, ["g_deconv.2 = 0", "greater than or equal to 1"]),
+        ("cifar10-conv", {"d_conv": ((32, 2, 8, 4, 4),)}, ["d_conv.0.5", "Field required"]),
+        ("cifar10-conv", {"d_conv": ((0, 2, 8, 4, 4, 2),)}, ["d_conv.0.0 = 0", "greater than or equal to 1"]),
+        ("cifar10-conv", {"d_conv": ((32, 2, 8, -1, 4, 2),)}, ["d_conv.0.3 = -1", "or equal to 0"]),
+        ("cifar10-conv", {"d_conv": (32, 2, 8, 4, 4, 2)}, ["d_conv.0 = 32", "tuple"]),
+        ("cifar10-conv", {"d_conv": ((32, 2, 8, 4, 2, 4),)}, ["2, 4)", "stride must not be larger"]),
+        ("cifar10-conv", {"max_norm": 1}, ["g_deconv = (80, 5, 3)", "max_norm"]),
+        ("cifar10-conv", {"g_output_sparse": 10}, ["g_deconv = (80, 5, 3)", "g_output_sparse"]),
+        ("mnist", {"dataset": "lfw"}, ["dataset", "'lfw'"]),
     ],
 )
 def test_bad_values_are_one_clear_line(name, fields, words):
@@ -99,6 +217,11 @@ def test_bad_values_are_one_clear_line(name, fields, words):
         gan.recipe(name, **fields)
     assert "\n" not in str(error.value)
     assert all(word in str(error.value) for word in words), error.value
+
+
+def test_as_many_sparse_weights_as_there_are_units_are_allowed():
+    assert gan.recipe("mnist", g_output_sparse=1200).g_output_sparse == 1200
+    assert gan.recipe("tfd", g_hidden=(), g_activations=(), g_output_sparse=100).g_hidden == ()
 
 
 def test_every_preset_is_valid_and_differs_from_the_defaults_only_where_it_says():

@@ -1,9 +1,11 @@
 """`gan.train` and the run's folder: repeatable, resumable, refusing, published whole."""
 
+import copy
 import json
 import math
 import os
 import warnings
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,8 @@ import torch
 from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file
+from scipy import stats
+from sklearn.neighbors import NearestNeighbors
 
 import gan
 from gan import algorithm1, runs, training
@@ -198,6 +202,23 @@ def test_pixels_are_scaled_as_the_recipe_says(tmp_path, monkeypatch, recipe):
     images = gan.data.load("digits").split(recipe.valid)[0]
     shown = unit.flatten(1).mul(255).round().to(torch.uint8).numpy()
     assert sorted(map(bytes, shown)) == sorted(map(bytes, images.reshape(len(images), 64)))
+
+
+def test_d_sees_each_normalised_image_once(tmp_path, monkeypatch):
+    seen = []
+    step = algorithm1.ITERATIONS["simultaneous"]
+
+    def watch(players, minibatches):
+        seen.extend(minibatches)
+        return step(players, minibatches)
+
+    monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", watch)
+    train(tiny(epochs=1, scaling="gcn", g_output="linear"), tmp_path / "run")
+    images = gan.data.load("digits").split(300)[0].reshape(1200, 64) / 255
+    centred = images - images.mean(1, keepdims=True)
+    expected = 55 * centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    distances, which = NearestNeighbors(n_neighbors=1).fit(expected).kneighbors(torch.cat(seen).flatten(1))
+    assert distances.max() < 1e-3 and sorted(which[:, 0]) == list(range(1200))
 
 
 def test_a_run_with_batch_norm_is_resumed_and_published(tmp_path, monkeypatch):
@@ -419,3 +440,373 @@ def test_an_unfinished_run_is_not_published(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="has 1 of 4 epochs"):
         runs.publish(runs.Run.load(tmp_path / "run"), "digits", root=tmp_path / "results")
     assert not (tmp_path / "results").exists()
+
+
+# Two stages
+
+
+def staged(**fields):
+    """4 iterations an epoch, two epochs in the first stage."""
+    small = {"g_front": (12, 20), "g_front_activations": ("relu", "sigmoid"), "second_stage_after": 2}
+    return tiny(**({"epochs": 4, "d_init": 0.3, "learning_rate": 0.5} | small | fields))
+
+
+def watch(monkeypatch, see):
+    """``see`` (players) before each iteration."""
+    iteration = algorithm1.ITERATIONS["simultaneous"]
+
+    def step(players, minibatches):
+        see(players)
+        return iteration(players, minibatches)
+
+    monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", step)
+
+
+def test_the_second_stage_begins_with_gs_learned_layers_behind_new_ones_and_a_new_d(tmp_path, monkeypatch):
+    started = []
+
+    def see(players):
+        started.append(copy.deepcopy(players))
+
+    watch(monkeypatch, see)
+    last = {}
+    recipe = staged(g_sigmoid_bias=-2.0)
+    train(recipe, tmp_path / "run", after_epoch=lambda epoch, players: last.update({epoch: players}))
+    before, after = last[2], started[8]
+    widths = [w.shape for w in after.generator.parameters() if w.ndim == 2]
+    assert widths == [(12, 20), (20, 12), (16, 20), (16, 16), (64, 16)]
+    learned = [*before.generator.state_dict().values()]
+    taken = [*after.generator.state_dict().values()][-len(learned) :]
+    assert all(map(torch.equal, taken, learned))
+    assert not torch.equal(learned[0], started[0].generator.layers[0].weight)  # it had learned
+    front, _, second, _ = (after.generator.layers[i] for i in range(4))
+    assert 0.15 < front.weight.abs().max() <= 0.2 and not front.bias.any()  # digits' g_init
+    assert 0.15 < second.weight.abs().max() <= 0.2 and (second.bias == -2).all()
+    kinds = [type(layer).__name__ for layer in after.generator.layers]
+    assert kinds == ["Linear", "ReLU", "Linear", "Sigmoid", *["Linear", "ReLU"] * 2, "Linear", "Sigmoid"]
+    for first, second in ((started[0], after), (before, after)):
+        ours, theirs = (list(p.discriminator.parameters()) for p in (first, second))
+        assert [w.shape for w in ours] == [w.shape for w in theirs]
+        assert not any(
+            torch.equal(w, there) for w, there in zip(ours, theirs, strict=True) if there.ndim == 2
+        )
+    for w in after.discriminator.parameters():
+        assert w.abs().max() <= 0.3 if w.ndim == 2 else not w.any()
+    for optimizer in (after.g_optimizer, after.d_optimizer):
+        assert not optimizer.state
+    assert before.d_optimizer.state and len(started) == 16
+
+
+def test_schedules_start_anew_in_the_second_stage(tmp_path, monkeypatch):
+    seen = []
+
+    def see(players):
+        for optimizer in (players.g_optimizer, players.d_optimizer):
+            seen.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]))
+
+    watch(monkeypatch, see)
+    train(staged(epochs=5, learning_rate_decay=1.25, momentum_epochs=3), tmp_path / "run")
+    updates = [*range(8), *range(12)]
+    expected = [(0.5 / 1.25**u, 0.5 + 0.1 * (u // 4)) for u in updates for _ in "GD"]
+    np.testing.assert_allclose(seen, expected, rtol=1e-12)
+
+
+STAGED = [{}, {"optimizer": "adam", "learning_rate": 1e-3, "ema": 0.9, "max_norm": 1.0}]
+
+
+@pytest.mark.parametrize("fields", STAGED, ids=str)
+@pytest.mark.parametrize(("stop", "done"), [(8, 2), (10, 2), (15, 3)])
+def test_a_run_that_stopped_in_or_between_stages_goes_on(tmp_path, monkeypatch, fields, stop, done):
+    recipe = staged(**fields)
+    whole = train(recipe, tmp_path / "whole")
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    iteration = algorithm1.ITERATIONS["simultaneous"]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(iteration, stop))
+        train(recipe, tmp_path / "stopped")
+    stopped = runs.Run.load(tmp_path / "stopped")
+    assert len(stopped.history) == done
+    assert stopped.generator.layers[0].out_features == (16 if done < 3 else 12)
+    assert_same(whole, train(recipe, tmp_path / "stopped"))
+
+
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_more_epochs_lead_from_the_first_stage_into_the_second(tmp_path, first):
+    run = train(staged(epochs=first), tmp_path / "run")
+    assert run.generator.sample(2).shape == (2, 1, 8, 8)
+    assert_same(train(staged(), tmp_path / "run"), train(staged(), tmp_path / "whole"))
+
+
+def test_the_average_starts_anew_with_the_second_stage(tmp_path, monkeypatch):
+    path = []
+    iteration = algorithm1.ITERATIONS["simultaneous"]
+
+    def step(players, minibatches):
+        out = iteration(players, minibatches)
+        path.append([w.detach().clone() for w in players.generator.parameters()])
+        return out
+
+    monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", step)
+    run = train(staged(ema=0.7), tmp_path / "run")
+    averages = path[8]
+    for weights_now in path[9:]:
+        averages = [0.7 * a + 0.3 * w for a, w in zip(averages, weights_now, strict=True)]
+    for ours, expected in zip(run.generator.parameters(), averages, strict=True):
+        torch.testing.assert_close(ours.detach(), expected)
+
+
+def test_no_unit_of_a_run_with_a_limit_exceeds_it(tmp_path):
+    run = train(tiny(max_norm=0.4, d_init=0.5), tmp_path / "run")
+    for network in (run.generator, run.discriminator):
+        norms = torch.cat([w.norm(dim=1) for w in network.parameters() if w.ndim == 2])
+        assert norms.max() <= 0.4 * (1 + 1e-6) and (norms > 0.399).any()
+
+
+# Averages kept beside
+
+
+def assert_same_weights(network, other):
+    ours, theirs = network.state_dict(), other.state_dict()
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_averages_kept_beside_are_those_of_runs_with_them_and_change_nothing(tmp_path):
+    quick = {"d_init": 0.5, "learning_rate": 1.0}
+    run = train(tiny(**quick), tmp_path / "run", averages=(0.5, 0.9))
+    plain = train(tiny(**quick), tmp_path / "plain")
+    assert_same(run, plain)
+    assert_same_weights(run.averaged(0), plain.generator)
+    for ema in (0.5, 0.9):
+        with_it = train(tiny(**quick, ema=ema), tmp_path / str(ema))
+        assert_same_weights(run.averaged(ema), with_it.generator)
+        assert_same_weights(with_it.averaged(0), plain.generator)
+        assert not torch.equal(run.averaged(ema).layers[0].weight, plain.generator.layers[0].weight)
+        assert not run.averaged(ema).training
+
+
+def test_averages_that_a_run_has_not_are_refused_and_those_it_has_are_named(tmp_path):
+    run = train(tiny(ema=0.5), tmp_path / "run", averages=[0.9])
+    with pytest.raises(ValueError, match=r"no average of decay 0\.7; it has \[0\.0, 0\.5, 0\.9\]") as error:
+        run.averaged(0.7)
+    assert "\n" not in str(error.value) and str(tmp_path / "run") in str(error.value)
+    with pytest.raises(ValueError, match=r"it has \[0\.0\]"):
+        train(tiny(), tmp_path / "plain").averaged(0.9)
+
+
+def test_averages_go_on_with_a_run_and_new_ones_start_where_it_stands(tmp_path, monkeypatch):
+    quick = {"d_init": 0.5, "learning_rate": 1.0}
+    whole = train(tiny(**quick), tmp_path / "whole", averages=[0.5])
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    run = train(tiny(epochs=2, **quick), tmp_path / "run", averages=[0.5])
+    started = run.generator.layers[0].weight.detach()
+    path = []
+    iteration = algorithm1.ITERATIONS["simultaneous"]
+
+    def step(players, minibatches):
+        out = iteration(players, minibatches)
+        path.append(players.generator.layers[0].weight.detach().clone())
+        return out
+
+    monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", step)
+    run = train(tiny(**quick), tmp_path / "run", averages=[0.5, 0.8])
+    assert_same_weights(run.averaged(0.5), whole.averaged(0.5))
+    average = started
+    for w in path:
+        average = 0.8 * average + 0.2 * w
+    torch.testing.assert_close(run.averaged(0.8).layers[0].weight.detach(), average)
+
+
+# The film
+
+
+def film(run):
+    return torch.load(run.folder / runs.CHECKPOINT, weights_only=True)["film"]
+
+
+def shown(generator):
+    """The first ten samples of seed 0, on the scale of a screen."""
+    return (generator.images(10, seed=0) * 255).round().to(torch.uint8)
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_film_shows_the_same_samples_after_each_of_its_epochs(tmp_path, monkeypatch, ema):
+    """From the untrained G on; of the average of its weights where the recipe has one."""
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    recipe = staged(epochs=6, ema=ema)
+    images = gan.data.load("digits").split(recipe.valid)[0]
+    torch.manual_seed(recipe.seed)
+    untrained = training.make_players(recipe, images, torch.device("cpu")).generator
+    expected = {0: shown(untrained)}
+
+    for epochs in (1, 2, 3, 4, 5, 6):
+        run = train(recipe.model_copy(update={"epochs": epochs}), tmp_path / "run")
+        expected[epochs] = shown(run.generator)
+    del expected[4], expected[6]  # which are none of the film's
+    pictures = film(run)
+    assert pictures.keys() == expected.keys() and {*pictures} < {*training.FILMED}
+    for epoch, picture in pictures.items():
+        assert picture.shape == (10, 1, 8, 8) and torch.equal(picture, expected[epoch]), epoch
+    whole = film(train(recipe, tmp_path / "whole"))
+    assert all(torch.equal(whole[epoch], picture) for epoch, picture in pictures.items())
+
+
+def test_points_have_no_film(tmp_path):
+    run = train(gan.recipe("figure1", epochs=1, g_hidden=(8, 8), d_hidden=(8,)), tmp_path / "run")
+    assert film(run) == {}
+
+
+# Estimates
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """200 samples where there would be 10 000, which take long where images are large."""
+    sample = gan.nets.Generator.sample
+    monkeypatch.setattr(gan.nets.Generator, "sample", lambda g, n, seed=None: sample(g, min(n, 200), seed))
+
+
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_the_validation_split_chooses_on_one_half_and_scores_the_other(finished):
+    valid, scored = map(
+        gan.data.scale, (gan.data.load("digits").split(300)[1], gan.data.load("digits").x_test)
+    )
+    expected = gan.parzen.evaluate(finished.generator, valid[:150], valid[150:], z_seed=3)
+    ours = runs.estimate(finished.recipe, finished.generator, split="valid", z_seed=3)
+    assert ours == asdict(expected) | {"split": "valid"}
+    test = runs.estimate(finished.recipe, finished.generator)
+    whole = gan.parzen.evaluate(finished.generator, valid, scored)
+    assert test == asdict(whole) | {"split": "test"} and test["mean"] != ours["mean"]
+
+
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_on_the_validation_split_at_most_1000_images_choose(few, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (2600, 28, 28), dtype=np.uint8)
+    y = np.zeros(2600, int)
+    np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x[:5], y_test=y[:5])
+    recipe = gan.recipe("mnist", valid=2400, g_hidden=(4, 4))
+    generator, _ = gan.nets.networks(recipe, (1, 28, 28))
+    ours = runs.estimate(recipe, generator, split="valid", data_dir=tmp_path)
+    assert (ours["n_valid"], ours["n_test"]) == (1000, 1400)
+    expected = gan.parzen.evaluate(generator, *map(gan.data.scale, (x[200:1200], x[1200:])))
+    assert ours["mean"] == pytest.approx(expected.mean, rel=1e-6)
+
+
+def test_a_split_that_is_not_there_is_refused(finished):
+    with pytest.raises(ValueError, match="split = 'train': it must be test or valid"):
+        runs.estimate(finished.recipe, finished.generator, split="train")
+
+
+def tiny_tfd(**fields):
+    small = {"g_hidden": (9, 8), "g_output_sparse": 5, "g_front": (7, 6), "noise_size": 6, "d_hidden": (8,)}
+    return gan.recipe("tfd", **(small | {"second_stage_after": 1, "epochs": 2, "batch_size": 20} | fields))
+
+
+@pytest.fixture
+def tfd_run(tfd_folder, tmp_path):
+    return train(tiny_tfd(), tmp_path / "run", data_dir=tfd_folder)
+
+
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_over_folds_the_figure_is_their_mean_and_the_error_is_between_them(few, tfd, tfd_run, tfd_folder):
+    means = []
+    for fold in range(5):
+        valid, test = (tfd["images"][tfd["folds"][:, fold] == part] for part in (2, 3))
+        means.append(gan.parzen.evaluate(tfd_run.generator, valid / 255, test / 255).mean)
+    ours = runs.estimate(tfd_run.recipe, tfd_run.generator, data_dir=tfd_folder)
+    assert [one["mean"] for one in ours["folds"]] == pytest.approx(means, rel=1e-6)
+    assert ours["mean"] == pytest.approx(sum(means) / 5, rel=1e-6)
+    assert ours["standard_error"] == pytest.approx(stats.sem(means), rel=1e-4)
+    assert ours["sigma"] == [one["sigma"] for one in ours["folds"]] and ours["split"] == "test"
+    assert {(one["n_valid"], one["n_test"], one["split"]) for one in ours["folds"]} == {(12, 18, "test")}
+
+
+# Other runs, published
+
+
+def pixels(folder, which):
+    with Image.open(folder / f"{which}.png") as image:
+        return np.asarray(image).astype(int)
+
+
+def assert_pictures_are_what_the_weights_give(public, run):
+    """Pictures of the published weights, and a film that the run took."""
+    g, shape = public.generator, gan.data.SHAPES[public.recipe.dataset]
+    z = g.draw_noise(8, torch.Generator().manual_seed(2)).numpy()
+    steps = [start + (end - start) * i / 11 for start, end in z.reshape(4, 2, -1) for i in range(12)]
+    for which, images, columns in (
+        ("interpolation", g.depict(torch.tensor(np.array(steps), dtype=torch.float32)), 12),
+        ("film", torch.stack([*film(run).values()], 1).flatten(0, 1) / 255, len(film(run))),
+    ):
+        ours, rows = pixels(public.folder, which), len(images) // columns
+        assert ours.shape == (rows * (shape[1] + 1) - 1, columns * (shape[2] + 1) - 1, shape[0] + 1)
+        expected = images.numpy().reshape(rows, columns, *shape) * 255
+        for i, j in np.ndindex(rows, columns):
+            cell = ours[i * (shape[1] + 1) :, j * (shape[2] + 1) :][: shape[1], : shape[2]]
+            assert np.abs(cell[..., :-1] - expected[i, j].transpose(1, 2, 0)).max() <= 1
+            assert (cell[..., -1] == 255).all()
+    assert public.record["film"] == sorted(film(run))
+    samples = gan.data.tile(g.images(50, seed=0).numpy(), columns=10)
+    assert np.abs(pixels(public.folder, "samples")[:, : samples.shape[1]] - samples).max() <= 1
+
+
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_a_run_with_an_average_is_published_with_its_last_weights_too(tmp_path):
+    run = train(tiny(ema=0.9, d_init=0.5, learning_rate=1.0), tmp_path / "run", averages=[0.5])
+    public = runs.publish(run, "digits", root=tmp_path / "results")
+    names = {path.name for path in public.folder.glob("*.safetensors")}
+    assert names == {f"{which}.safetensors" for which in ("generator", "generator-last", "discriminator")}
+    for decay in (0.9, 0):
+        there = run.averaged(decay).half().float()
+        assert_same_weights(public.averaged(decay), there)
+        parzen = public.record["metrics"]["parzen" if decay else "parzen_last"]
+        assert parzen["mean"] == pytest.approx(runs.estimate(run.recipe, there)["mean"], abs=1e-6)
+    assert_same_weights(public.generator, public.averaged(0.9))
+    means = [public.record["metrics"][which]["mean"] for which in ("parzen", "parzen_last")]
+    assert means[0] != means[1] and public.record["metrics"].keys() == {"parzen", "parzen_last"}
+    with pytest.raises(ValueError, match=r"no average of decay 0\.5; it has \[0\.0, 0\.9\]"):
+        public.averaged(0.5)
+    assert_pictures_are_what_the_weights_give(public, run)
+
+
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_a_run_of_two_stages_and_five_folds_is_published_and_loaded(few, tfd_run, tfd_folder, tmp_path):
+    public = runs.publish(tfd_run, "tfd", root=tmp_path / "results", data_dir=tfd_folder)
+    assert_same_weights(public.generator, tfd_run.generator.half().float())
+    assert [w.shape[0] for w in public.generator.parameters()][::2] == [7, 6, 9, 8, 2304]
+    assert len(public.record["metrics"]["parzen"]["folds"]) == 5
+    assert_pictures_are_what_the_weights_give(public, tfd_run)
+    short = train(tiny_tfd(epochs=1), tmp_path / "short", data_dir=tfd_folder)  # never came so far
+    public = runs.publish(short, "short", root=tmp_path / "results", data_dir=tfd_folder)
+    assert_same_weights(public.generator, short.generator.half().float())
+    assert [w.shape[0] for w in public.generator.parameters()][::2] == [9, 8, 2304]
+
+
+@pytest.mark.filterwarnings("ignore:the best sigma")
+@pytest.mark.parametrize("name", ["cifar10", "cifar10-conv"])
+def test_a_run_on_normalised_images_is_published(few, tmp_path, name):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (90, 32, 32, 3), dtype=np.uint8), rng.integers(0, 10, 90)
+    np.savez(tmp_path / "cifar10.npz", x_train=x[:70], y_train=y[:70], x_test=x[70:], y_test=y[70:])
+    small = {"g_hidden": (9, 200), "g_activations": ("relu", "sigmoid"), "d_hidden": (8,), "valid": 20}
+    if name == "cifar10-conv":
+        small |= {"g_deconv": (2, 5, 3), "d_conv": ((4, 2, 8, 4, 4, 2), (4, 2, 8, 3, 4, 2))}
+    run = train(gan.recipe(name, epochs=2, batch_size=10, **small), tmp_path / "run", data_dir=tmp_path)
+    public = runs.publish(run, name, root=tmp_path / "results", data_dir=tmp_path)
+    assert_same_weights(public.generator, run.generator.half().float())
+    assert_same_weights(public.discriminator, run.discriminator.half().float())
+    assert_pictures_are_what_the_weights_give(public, run)
+    x = x.astype(np.float64) / 255
+    x -= x.mean((1, 2, 3), keepdims=True)
+    x *= 55 / np.sqrt((x**2).sum((1, 2, 3), keepdims=True))
+    x = x.transpose(0, 3, 1, 2).astype(np.float32)
+    expected = gan.parzen.evaluate(public.generator, x[50:70], x[70:])
+    assert public.record["metrics"]["parzen"]["mean"] == pytest.approx(expected.mean, rel=1e-4)
+    samples = public.generator.sample(50, seed=0).numpy()[9::10]
+    near = x[:50][
+        NearestNeighbors(n_neighbors=1)
+        .fit(x[:50].reshape(50, -1))
+        .kneighbors(samples.reshape(5, -1))[1][:, 0]
+    ]
+    low, high = (bound((1, 2, 3), keepdims=True) for bound in (near.min, near.max))
+    column = gan.data.tile((near - low) / (high - low), columns=1)
+    assert np.abs(pixels(public.folder, "samples")[:, -32:] - column).max() <= 1

@@ -1,0 +1,29 @@
+"""What several modules' tests need."""
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+
+@pytest.fixture
+def tfd():
+    """Arrays as TFD_48x48.mat has them: 120 images, each marked by its number in its first pixel.
+
+    Half are unlabeled; of the others each fold has 30 for training, 12 for validation and 18 for testing.
+    """
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (120, 48, 48), dtype=np.uint8)
+    images[:, 0, 0] = np.arange(120)
+    parts = np.repeat(np.array([1, 2, 3], np.uint8), [30, 12, 18])
+    folds = np.zeros((120, 5), np.uint8)
+    labeled = rng.permutation(120)[:60]
+    for fold in range(5):
+        folds[labeled, fold] = rng.permutation(parts)
+    labels = np.where(folds[:, 0] > 0, rng.integers(1, 8, 120), -1).astype(np.int16)
+    return {"images": images, "labs_ex": labels[:, None], "folds": folds}
+
+
+@pytest.fixture
+def tfd_folder(tfd, tmp_path):
+    savemat(tmp_path / "TFD_48x48.mat", tfd)
+    return tmp_path
