@@ -226,3 +226,17 @@ def test_the_ladder_has_the_highest_on_top_in_its_colour():
     ]
     (low, high) = axes.containers[0].lines[2][0].get_segments()[0][:, 0]
     assert (low, high) == (2, 4)
+
+
+def test_a_course_has_a_line_for_each_average_beside_the_papers_figure():
+    scores = [
+        {"epoch": epoch, "decay": decay, "mean": mean}
+        for epoch, decay, mean in [(10, 0.0, 50.0), (10, 0.99, 70.0), (20, 0.0, 60.0), (20, 0.99, 90.0)]
+    ]
+    (axes,) = drawings.course(scores, paper=225).axes
+    paper, last, average = axes.lines
+    assert {*paper.get_ydata()} == {225}
+    assert last.get_xydata().tolist() == [[10, 50], [20, 60]]
+    assert average.get_xydata().tolist() == [[10, 70], [20, 90]]
+    assert last.get_linestyle() != average.get_linestyle()
+    assert [text.get_text() for text in axes.texts] == ["225", "last", "0.99"]

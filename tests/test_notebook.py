@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import gan
-from gan import notebook
+from gan import notebook, runs
 
 BENCH = Path(__file__).resolve().parents[1] / "book/results/bench"
 RECORDS = sorted(BENCH.glob("*.json"))
@@ -186,3 +186,22 @@ def test_the_chapters_table_1_is_the_papers():
     text = "".join("".join(cell["source"]) for cell in book["cells"]).replace("\u00a0", " ").replace("**", "")
     for name, (mnist, tfd) in notebook.TABLE_1.items():
         assert f"| {name} | {mnist} | {tfd} |" in text
+
+
+def test_every_published_seed_has_a_row(tmp_path, monkeypatch):
+    run = gan.train(
+        gan.recipe("digits", epochs=1, valid=600), tmp_path / "run", averages=[0.5], progress=False
+    )
+    results = tmp_path / "book/results"
+    runs.publish(run, "plain", root=results)
+    runs.publish(run, "best", root=results, ema=0.5)
+    runs.publish(run, "best-s1", root=results, ema=0.5)
+    runs.publish(run, "best-other", root=results)
+    monkeypatch.chdir(tmp_path)
+    table = notebook.seeds("best", "plain")
+    assert table["运行"].tolist() == ["best", "best-s1", "plain"]
+    assert {*table["种子"]} == {0} and {*table["轮数"]} == {1}
+    figures = gan.published("best").record["metrics"]
+    shown = {which: f"{one['mean']:.1f} ± {one['standard_error']:.1f}" for which, one in figures.items()}
+    assert table["最后的权重"].tolist() == [shown["parzen_last"].replace("-", "−")] * 3
+    assert table["权重的平均"].tolist() == [shown["parzen"].replace("-", "−")] * 2 + ["–"]

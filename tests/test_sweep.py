@@ -1,0 +1,99 @@
+"""Sweeps: what is written of a variant, that it goes on, and what the book's ablation makes of it."""
+
+import json
+
+import pytest
+
+import gan
+from gan import notebook, runs
+from gan.sweep import sweep
+
+TINY = {"epochs": 4, "g_hidden": (16, 16), "d_hidden": (12, 12), "valid": 600, "batch_size": 300}
+
+
+def test_a_sweep_follows_last_weights_and_averages_on_the_validation_split(tmp_path):
+    recipe = gan.recipe("digits", **TINY)
+    path = sweep(
+        recipe, tmp_path / "run", every=2, averages=[0.5, 0.9], results=tmp_path / "sweep", progress=False
+    )
+    assert path == tmp_path / "sweep" / "run.json"
+    record = json.loads(path.read_text())
+    assert [(one["epoch"], one["decay"]) for one in record["scores"]] == [
+        (epoch, decay) for epoch in (2, 4) for decay in (0, 0.5, 0.9)
+    ]
+    run = gan.Run.load(tmp_path / "run")
+    for one in record["scores"][3:]:
+        alone = runs.estimate(recipe, run.averaged(one["decay"]), split="valid")
+        assert {key: alone[key] for key in ("mean", "standard_error", "sigma")} == {
+            key: one[key] for key in ("mean", "standard_error", "sigma")
+        }
+    assert record["recipe"] == recipe.model_dump(mode="json") and record["seconds"] > 0
+
+
+def test_the_last_epoch_is_always_looked_at(tmp_path):
+    path = sweep(
+        gan.recipe("digits", **TINY), tmp_path / "run", every=3, results=tmp_path / "s", progress=False
+    )
+    assert [one["epoch"] for one in json.loads(path.read_text())["scores"]] == [3, 4]
+
+
+def test_a_longer_sweep_goes_on_with_the_same_figures(tmp_path):
+    def scores(folder, *lengths):
+        for epochs in lengths:
+            path = sweep(
+                gan.recipe("digits", **TINY | {"epochs": epochs}),
+                tmp_path / folder,
+                every=1,
+                averages=[0.9],
+                results=tmp_path / "s",
+                progress=False,
+            )
+        return json.loads(path.read_text())["scores"]
+
+    assert scores("a", 2, 4) == scores("b", 4)
+
+
+def test_a_sweep_without_a_folder_is_named_by_what_it_changes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = gan.recipe("digits", **TINY | {"epochs": 1}, loss="minimax")
+    path = sweep(recipe, progress=False)
+    assert path.parent.as_posix() == "book/results/sweep" and "loss=minimax" in path.name
+    assert "epochs" not in path.name  # so that a longer one goes on
+    assert (tmp_path / "runs" / path.stem / "run.json").exists()
+
+
+def test_a_step_of_no_epochs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"every = 0: .* at least 1"):
+        sweep(gan.recipe("digits"), tmp_path / "run", every=0)
+    assert not (tmp_path / "run").exists()
+
+
+def record(scores, **fields):
+    recipe = gan.recipe("mnist", epochs=40, **fields)
+    rows = [
+        {"epoch": epoch, "decay": decay, "mean": mean, "standard_error": 1.0, "sigma": 0.2}
+        for epoch, decay, mean in scores
+    ]
+    return {"recipe": recipe.model_dump(mode="json"), "scores": rows}
+
+
+def test_the_ablation_has_a_row_for_each_sweep_and_the_plain_recipe_first(tmp_path, monkeypatch):
+    folder = tmp_path / "book/results/sweep"
+    folder.mkdir(parents=True)
+    plain = record([(20, 0.0, 91.0), (40, 0.0, 128.44), (40, 0.9999, 228.6)])
+    minimax = record([(40, 0.0, -5.25)], loss="minimax")
+    both = record([(40, 0.0, 100.0)], k=2, updates="alternating")
+    for name, one in {"mnist": plain, "mnist-loss=minimax": minimax, "mnist-k=2": both}.items():
+        (folder / f"{name}.json").write_text(json.dumps(one))
+    (folder / "mnist-other.json").write_text(
+        json.dumps(plain | {"recipe": {**plain["recipe"], "name": "digits"}})
+    )
+    monkeypatch.chdir(tmp_path)
+    sweeps = notebook.sweeps("mnist")
+    assert [one["scores"] for one in sweeps] == [one["scores"] for one in (plain, minimax, both)]
+    table = notebook.ablation(sweeps, epoch=40)
+    assert table["改动"].tolist() == ["无（作者的配方）", "loss = minimax", "k = 2，updates = alternating"]
+    assert table["最后的权重"].tolist() == ["128.4", "−5.2", "100.0"]
+    assert table["平均，0.9999"].tolist() == ["228.6", "–", "–"]
+    with pytest.raises(FileNotFoundError, match=r"sweep.*no book/results/sweep/faces\.json"):
+        notebook.sweeps("faces")
