@@ -159,13 +159,15 @@ def table(frame: pd.DataFrame) -> HTML:
 
 
 def recipe_table(*recipes: Recipe) -> pd.DataFrame:
-    """A row per field, a column per recipe."""
+    """A row per field, a column per recipe; without the fields that none of them uses."""
     columns = {recipe.name: recipe.model_dump() for recipe in recipes}
-    rows = [
-        {"设置": f"{meaning}（{field}）"} | {name: _text(values[field]) for name, values in columns.items()}
-        for field, meaning in MEANINGS.items()
-        if field != "name"
-    ]
+    rows = []
+    for field, meaning in MEANINGS.items():
+        values = {name: fields[field] for name, fields in columns.items()}
+        if field == "seed" or (
+            field != "name" and any(v not in (None, 0, (), "none") for v in values.values())
+        ):
+            rows.append({"设置": f"{meaning}（{field}）"} | {name: _text(v) for name, v in values.items()})
     return pd.DataFrame(rows)
 
 

@@ -142,7 +142,12 @@ def test_the_books_table_explains_every_field_of_a_recipe():
     assert MEANINGS.keys() == gan.Recipe.model_fields.keys()
     table = recipe_table(gan.recipe("mnist"), gan.recipe("digits")).set_index("设置")
     assert table.loc["G 的隐藏层宽度（g_hidden）", "mnist"] == "1200, 1200"
-    assert len(table) == len(gan.Recipe.model_fields) - 1  # all but the name
+    shown = {name.split("（")[-1].rstrip("）") for name in table.index}
+    assert gan.Recipe.model_fields.keys() - shown == {
+        *("name", "g_batch_norm", "g_output_init", "g_output_sparse", "g_sigmoid_bias", "g_bias_init"),
+        *("g_deconv", "second_stage_after", "g_front", "g_front_activations", "d_conv", "max_norm", "ema"),
+    }
+    assert "ema" in recipe_table(gan.recipe("mnist"), gan.recipe("digits", ema=0.9))["设置"].iloc[-1]
 
 
 def test_the_library_alone_needs_none_of_the_books_tools():

@@ -53,6 +53,20 @@ def test_a_longer_sweep_goes_on_with_the_same_figures(tmp_path):
     assert scores("a", 2, 4) == scores("b", 4)
 
 
+def test_a_sweep_that_was_stopped_before_it_was_kept_looks_again(tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    recipe, how = gan.recipe("digits", **TINY), {"every": 2, "results": tmp_path / "s", "progress": False}
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(recipe, tmp_path / "run", **how)
+    before = json.loads((tmp_path / "s/run.json").read_text())["scores"]
+    assert json.loads(sweep(recipe, tmp_path / "run", **how).read_text())["scores"] == before
+    assert [one["epoch"] for one in before] == [2, 4]
+
+
 def test_a_sweep_without_a_folder_is_named_by_what_it_changes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recipe = gan.recipe("digits", **TINY | {"epochs": 1}, loss="minimax")
@@ -80,7 +94,7 @@ def record(scores, **fields):
 def test_the_ablation_has_a_row_for_each_sweep_and_the_plain_recipe_first(tmp_path, monkeypatch):
     folder = tmp_path / "book/results/sweep"
     folder.mkdir(parents=True)
-    plain = record([(20, 0.0, 91.0), (40, 0.0, 128.44), (40, 0.9999, 228.6)])
+    plain = record([(20, 0.0, 91.0), (40, 0.0, 128.44), (40, 0.9999, 228.6), (60, 0.0, 150.0)])
     minimax = record([(40, 0.0, -5.25)], loss="minimax")
     both = record([(40, 0.0, 100.0)], k=2, updates="alternating")
     for name, one in {"mnist": plain, "mnist-loss=minimax": minimax, "mnist-k=2": both}.items():
