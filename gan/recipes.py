@@ -119,6 +119,11 @@ class Recipe(BaseModel):
                 f"g_front = {self.g_front} and second_stage_after = {self.second_stage_after} do not agree: "
                 f"a second stage needs both"
             )
+        if self.g_front and self.g_batch_norm != "none":
+            raise ValueError(
+                f"g_batch_norm = {self.g_batch_norm!r} does not go with g_front: the first stage's G "
+                f"has a layer without it that would need one"
+            )
         if (self.g_output == "tanh") != (self.scaling == "signed"):
             raise ValueError(
                 f"scaling = {self.scaling!r} and g_output = {self.g_output!r} do not agree: "

@@ -207,6 +207,7 @@ def test_a_recipe_is_frozen():
         ("cifar10-conv", {"d_conv": ((32, 2, 8, -1, 4, 2),)}, ["d_conv.0.3 = -1", "or equal to 0"]),
         ("cifar10-conv", {"d_conv": (32, 2, 8, 4, 4, 2)}, ["d_conv.0 = 32", "tuple"]),
         ("cifar10-conv", {"d_conv": ((32, 2, 8, 4, 2, 4),)}, ["2, 4)", "stride must not be larger"]),
+        ("tfd", {"g_batch_norm": "meant"}, ["g_batch_norm = 'meant'", "g_front"]),
         ("cifar10-conv", {"max_norm": 1}, ["g_deconv = (80, 5, 3)", "max_norm"]),
         ("cifar10-conv", {"g_output_sparse": 10}, ["g_deconv = (80, 5, 3)", "g_output_sparse"]),
         ("mnist", {"dataset": "lfw"}, ["dataset", "'lfw'"]),
