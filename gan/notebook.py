@@ -23,7 +23,7 @@ MEANINGS = {
     "name": "配方",
     "dataset": "数据集",
     "valid": "留作验证的训练图像数",
-    "scaling": "像素的范围：unit 是 [0, 1]，signed 是 [−1, 1]，gcn 是整体对比度归一化之后",
+    "scaling": "像素的范围：unit 是 [0, 1]，signed 是 [−1, 1]，gcn 是全局对比度归一化之后",
     "noise": "先验噪声 z 的分布",
     "noise_size": "z 的维数",
     "g_hidden": "G 的隐藏层宽度",
