@@ -179,8 +179,7 @@ def differences(recipes: Mapping[str, Recipe]) -> pd.DataFrame:
 
 def table1(run: Run) -> pd.DataFrame:
     """Table 1's MNIST column, the paper's figures above that of a published ``run``."""
-    figure = run.record["metrics"]["parzen"]
-    ours = f"{figure['mean']:.1f} ± {figure['standard_error']:.1f}"
+    ours = _figure(run.record["metrics"]["parzen"])
     rows = {name: mnist for name, (mnist, _) in TABLE_1.items()} | {
         f"对抗网络（本书，{len(run.history)} 轮）": ours
     }
@@ -192,7 +191,7 @@ def likelihoods(estimates: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     rows = [
         {
             "": name,
-            "对数似然（纳特）": f"{figure['mean']:.1f} ± {figure['standard_error']:.1f}".replace("-", "−"),
+            "对数似然（纳特）": _figure(figure),
             "σ": ", ".join(f"{sigma:.3f}" for sigma in np.atleast_1d(figure["sigma"])),
             "测试图像": figure["n_test"],
         }
@@ -299,7 +298,7 @@ def score_table(found: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {
             "样本的来源": row["text"],
-            "对数似然（纳特）": f"{row['mean']:.1f} ± {row['standard_error']:.1f}".replace("-", "−"),
+            "对数似然（纳特）": _figure(row),
             "种子之间": f"± {row['spread']:.1f}（{row['seeds']} 个）" if row["seeds"] > 1 else "–",
             "σ": row["sigma"],
             "样本数": row["n_samples"],
@@ -342,11 +341,6 @@ def yardsticks_provenance(record: dict[str, Any]) -> HTML:
     return HTML(f'<p class="provenance">{escape(" · ".join(parts))}</p>')
 
 
-def film(run: Run) -> str:
-    """The epochs that the columns of a published run's film.png show, in words."""
-    return "、".join(map(str, run.record["film"]))
-
-
 def seeds(*names: str) -> pd.DataFrame:
     """A row for each published run called as one of ``names`` or, for another seed, NAME-s1, NAME-s2, ….
 
@@ -371,7 +365,7 @@ def seeds(*names: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _figure(estimate: dict[str, Any]) -> str:
+def _figure(estimate: Mapping[Any, Any]) -> str:
     return f"{estimate['mean']:.1f} ± {estimate['standard_error']:.1f}".replace("-", "−")
 
 

@@ -293,15 +293,7 @@ def publish(
         }
         record = run.record | {"metrics": metrics, "film": []}
         record["seeds"] = record["seeds"] | {"samples": z_seed}
-        generator = generators[""]
-        pictures = {
-            "samples": data.figure2(
-                generator.sample(50, seed=z_seed).numpy(),
-                as_samples(run.recipe, dataset.split(run.recipe.valid)[0]),
-                rows=5,
-            ),
-            "interpolation": data.tile(generator.depict(paths(generator)).numpy(), columns=STEPS),
-        }
+        pictures = _pictures(run.recipe, generators[""], dataset, z_seed)
         if film := (_read_checkpoint(run.folder) or {}).get("film"):
             record["film"] = sorted(film)
             frames = torch.stack([film[epoch] for epoch in record["film"]], 1).flatten(0, 1)
@@ -314,6 +306,14 @@ def publish(
             shutil.rmtree(root / name)
         os.replace(part, root / name)
     return Run.load(root / name)
+
+
+def _pictures(recipe: Recipe, generator: Generator, dataset: data.Dataset, z_seed: int) -> dict[str, NDArray]:
+    """Figures 2 and 3 of a published run, pixel for pixel."""
+    train = as_samples(recipe, dataset.split(recipe.valid)[0])
+    samples = generator.sample(50, seed=z_seed).numpy()
+    lines = generator.depict(paths(generator)).numpy()
+    return {"samples": data.figure2(samples, train, rows=5), "interpolation": data.tile(lines, columns=STEPS)}
 
 
 def as_samples(recipe: Recipe, x: NDArray) -> NDArray[np.float32]:

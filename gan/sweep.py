@@ -58,9 +58,7 @@ def sweep(
         write(runs.Run.load(out).record)
 
     def write(record: dict[str, Any]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with runs.whole(path) as part:
-            part.write_text(json.dumps(record | {"scores": scores}, indent=1, ensure_ascii=False) + "\n")
+        runs.write_json(path, record | {"scores": scores})
 
     run = train(recipe, out, averages=averages, after_epoch=score, data_dir=data_dir, **how)
     write(run.record)
