@@ -55,7 +55,7 @@ def sweep(arguments: argparse.Namespace) -> None:
 
 
 def publish(arguments: argparse.Namespace) -> None:
-    run = gan.runs.publish(
+    run = gan.publishing.publish(
         gan.Run.load(arguments.folder), arguments.name, ema=arguments.average, data_dir=arguments.data_dir
     )
     for name, figure in run.record["metrics"].items():

@@ -1,4 +1,4 @@
-"""A run's folder: its recipe and provenance, its history, its weights; how it is kept and published.
+"""A run's folder: its recipe and provenance, its history, its weights; how it is kept, and what it scores.
 
 A run in training holds run.json, history.csv and checkpoint.pt (everything needed to go on, bit for
 bit). A published run holds run.json, history.csv, its pictures and both networks in float16.
@@ -10,10 +10,8 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
-import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -24,8 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from . import data, parzen
@@ -40,7 +37,6 @@ PROVENANCE = (
     "recipe {name} · seed {seed} · {epochs} epochs · {date} · {device} · Python {python} · torch {torch} · "
     "{minutes} min {seconds} s · commit {commit}"
 )
-LARGEST = 6_000_000  # bytes of a published network, more is not kept
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class Run:
         """The run in ``folder``; FileNotFoundError or ValueError, one line, where there is none."""
         folder = Path(folder)
         record = _read_record(folder)
-        checkpoint = _read_checkpoint(folder)
+        checkpoint = read_checkpoint(folder)
         if checkpoint:
             history = pd.DataFrame(checkpoint["history"])
         elif (folder / HISTORY).exists():
@@ -85,7 +81,7 @@ class Run:
 
         A published run has those of its recipe's ``ema`` and the last ones.
         """
-        checkpoint = _read_checkpoint(self.folder)
+        checkpoint = read_checkpoint(self.folder)
         kept = {0.0, self.recipe.ema, *(checkpoint or {}).get("averages", {})}
         if decay not in kept:
             raise ValueError(f"{self.folder} has no average of decay {decay}; it has {sorted(kept)}")
@@ -95,7 +91,7 @@ class Run:
     @cached_property
     def discriminator(self) -> Discriminator:
         """D in evaluation mode, on the CPU."""
-        checkpoint = _read_checkpoint(self.folder)
+        checkpoint = read_checkpoint(self.folder)
         return self._restore(1, "discriminator", checkpoint and checkpoint["discriminator"])
 
     def _restore(self, player: int, which: str, weights: dict[str, Any] | None) -> Any:
@@ -237,85 +233,6 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
         part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
-def publish(
-    run: Run,
-    name: str,
-    *,
-    root: str | os.PathLike[str] = "book/results",
-    data_dir: str | os.PathLike[str] | None = None,
-    z_seed: int = 0,
-    ema: float | None = None,
-) -> Run:
-    """Write ``run`` to ``root/name`` as a published run, whole or not at all, and return that.
-
-    The weights are rounded to float16 first, and all figures and pictures are made with them: what is
-    published is what was measured. The pictures are Figure 2 from the first 50 samples of ``z_seed``
-    (samples.png), Figure 3 (interpolation.png) and the run's film, an epoch in each column (film.png).
-
-    With ``ema``, the decay of an average of G's weights that was kept beside (`gan.train`), the run is
-    published as that of the recipe with this ``ema``, whose game is the same, bit for bit.
-    """
-    if not run.finished:
-        raise ValueError(
-            f"{run.folder} has {len(run.history)} of {run.recipe.epochs} epochs: finish it before publishing"
-        )
-    if len(data.SHAPES[run.recipe.dataset]) < 3:
-        raise ValueError(
-            f"{run.folder} was trained on {run.recipe.dataset}, which has no images, as a published run must"
-        )
-    dataset = data.load(run.recipe.dataset, data_dir)
-    if run.record["data_sha256"] != dataset.digest:
-        raise ValueError(f"{run.folder} was trained on other {dataset.name} data than is loaded here")
-    root = Path(root)
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
-        part = Path(scratch) / name
-        part.mkdir()
-        run = Run.load(run.folder)  # not the caller's networks
-        if ema is not None:
-            recipe = run.recipe.model_copy(update={"ema": ema})
-            run = replace(run, recipe=recipe, record=run.record | {"recipe": recipe.model_dump(mode="json")})
-        generators = {"": run.averaged(run.recipe.ema)}
-        if run.recipe.ema:
-            generators["-last"] = run.averaged(0)
-        networks = {f"generator{which}": generator for which, generator in generators.items()}
-        for which, network in (networks | {"discriminator": run.discriminator}).items():
-            network.half().float()
-            path = part / f"{which}.safetensors"
-            save_file({key: w.half().contiguous() for key, w in network.state_dict().items()}, path)
-            if path.stat().st_size > LARGEST:
-                path.unlink()
-        metrics = {
-            f"parzen{which.replace('-', '_')}": estimate(
-                run.recipe, network, z_seed=z_seed, data_dir=data_dir
-            )
-            for which, network in generators.items()
-        }
-        record = run.record | {"metrics": metrics, "film": []}
-        record["seeds"] = record["seeds"] | {"samples": z_seed}
-        pictures = _pictures(run.recipe, generators[""], dataset, z_seed)
-        if film := (_read_checkpoint(run.folder) or {}).get("film"):
-            record["film"] = sorted(film)
-            frames = torch.stack([film[epoch] for epoch in record["film"]], 1).flatten(0, 1)
-            pictures["film"] = data.tile(frames.numpy() / 255, columns=len(film))
-        for which, picture in pictures.items():
-            Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
-        write_record(part, record)
-        run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
-        if (root / name).exists():
-            shutil.rmtree(root / name)
-        os.replace(part, root / name)
-    return Run.load(root / name)
-
-
-def _pictures(recipe: Recipe, generator: Generator, dataset: data.Dataset, z_seed: int) -> dict[str, NDArray]:
-    """Figures 2 and 3 of a published run, pixel for pixel."""
-    train = as_samples(recipe, dataset.split(recipe.valid)[0])
-    samples = generator.sample(50, seed=z_seed).numpy()
-    lines = generator.depict(paths(generator)).numpy()
-    return {"samples": data.figure2(samples, train, rows=5), "interpolation": data.tile(lines, columns=STEPS)}
-
-
 def as_samples(recipe: Recipe, x: NDArray) -> NDArray[np.float32]:
     """uint8 images (n, h, w[, c]) as ``recipe``'s G samples them: after `gan.data.gcn` or in [0, 1]."""
     images = data.scale(x)
@@ -422,7 +339,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def _read_checkpoint(folder: Path) -> dict[str, Any] | None:
+def read_checkpoint(folder: Path) -> dict[str, Any] | None:
     path = folder / CHECKPOINT
     if not path.exists():
         return None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import gan
-from gan import notebook, runs
+from gan import notebook, publishing, speed
 
 BENCH = Path(__file__).resolve().parents[1] / "book/results/bench"
 RECORDS = sorted(BENCH.glob("*.json"))
@@ -24,7 +24,7 @@ def test_a_goal_is_reached_by_what_was_measured_and_by_nothing_else():
         row("make book, unchanged", "ours", seconds=15.1),
         row("Parzen, ten σ", "ours", ratio=3896.6, fraction=0.5),
     ]
-    table = notebook.bench_goals({"on": "cpu", "rows": rows})
+    table = speed.goals({"on": "cpu", "rows": rows})
     assert table["项目"].tolist() == [
         *("pytorch-gan, update", "mnist, update", "Parzen, ten σ", "Parzen, ten σ", "make book, unchanged")
     ]
@@ -40,7 +40,7 @@ def test_a_row_shows_its_contestants_in_their_order():
         row("mnist, update", "ours, compiled", seconds=2.5, ratio=0.02, fraction=0.345),
         row("mnist, update", "ours, eager", seconds=7680.0),
     ]
-    table = notebook.bench_row({"rows": rows}, "mnist, update")
+    table = speed.row_table({"rows": rows}, "mnist, update")
     assert table["用时"].tolist() == ["50 毫秒", "2.5 秒", "128 分"]
     assert table["速度比"].tolist() == ["1", "0.02", "1"]
     assert table["占下限"].tolist() == ["–", "34%", "–"]
@@ -67,7 +67,7 @@ def test_likelihoods_show_one_sigma_or_one_for_each_fold():
 def test_no_measurement_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"make bench.*no book/results/bench/cpu\.json"):
-        notebook.bench("cpu")
+        speed.load("cpu")
 
 
 def test_the_book_has_the_measurements_that_it_shows():
@@ -80,11 +80,11 @@ def test_a_published_measurement_is_whole(path):
     assert record["commit"] and not record["commit"].endswith("-dirty")
     assert record["rounds"] >= 5 and record["images"] == "MNIST"
     for found in record["rows"]:
-        assert found["contestant"] in notebook.CONTESTANTS
+        assert found["contestant"] in speed.CONTESTANTS
         assert 0 < found["fastest"] <= found["seconds"] <= found["slowest"]
         assert found["fraction"] < 1.1 if "fraction" in found else True  # a floor is a floor, but for noise
-    goals = notebook.bench_goals(record | {"on": path.stem})
-    assert len(goals) == len(notebook.GOALS)
+    goals = speed.goals(record | {"on": path.stem})
+    assert len(goals) == len(speed.GOALS)
     for table in record["doublings"]:
         assert all(b == 2 * a for a, b in zip(table["sizes"], table["sizes"][1:], strict=False))
 
@@ -193,10 +193,10 @@ def test_every_published_seed_has_a_row(tmp_path, monkeypatch):
         gan.recipe("digits", epochs=8, valid=600), tmp_path / "run", averages=[0.99], progress=False
     )
     results = tmp_path / "book/results"
-    runs.publish(run, "plain", root=results)
-    runs.publish(run, "best", root=results, ema=0.99)
-    runs.publish(run, "best-s1", root=results, ema=0.99)
-    runs.publish(run, "best-other", root=results)
+    publishing.publish(run, "plain", root=results)
+    publishing.publish(run, "best", root=results, ema=0.99)
+    publishing.publish(run, "best-s1", root=results, ema=0.99)
+    publishing.publish(run, "best-other", root=results)
     monkeypatch.chdir(tmp_path)
     table = notebook.seeds("best", "plain")
     assert table["运行"].tolist() == ["best", "best-s1", "plain"]

@@ -18,7 +18,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 import gan
-from gan import algorithm1, runs, training
+from gan import algorithm1, publishing, runs, training
 
 TINY = {"g_hidden": (16, 16), "d_hidden": (8, 8), "d_pieces": 2, "batch_size": 300}
 
@@ -228,7 +228,7 @@ def test_a_run_with_batch_norm_is_resumed_and_published(tmp_path, monkeypatch):
     assert_same(whole, train(tiny_pytorch_gan(ema=0.9), tmp_path / "run"))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "the best sigma")
-        public = runs.publish(whole, "digits", root=tmp_path / "results")
+        public = publishing.publish(whole, "digits", root=tmp_path / "results")
     expected = [w.half().float() if w.is_floating_point() else w for w in weights(whole).values()]
     for ours, theirs in zip(weights(public).values(), expected, strict=True):
         assert torch.equal(ours, theirs)
@@ -389,7 +389,7 @@ def finished(tmp_path_factory):
 @pytest.mark.filterwarnings("ignore:the best sigma")
 def test_a_published_run_is_what_was_measured(finished, tmp_path):
     before = {key: w.clone() for key, w in weights(finished).items()}
-    public = runs.publish(finished, "digits", root=tmp_path / "results")
+    public = publishing.publish(finished, "digits", root=tmp_path / "results")
     assert all(torch.equal(w, before[key]) for key, w in weights(finished).items())
     folder = tmp_path / "results" / "digits"
     names = ["discriminator.safetensors", "film.png", "generator.safetensors", "history.csv"]
@@ -411,19 +411,19 @@ def test_a_published_run_is_what_was_measured(finished, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:the best sigma")
 def test_a_failed_publication_leaves_the_old_one(finished, tmp_path, monkeypatch):
-    runs.publish(finished, "digits", root=tmp_path)
+    publishing.publish(finished, "digits", root=tmp_path)
     before = (tmp_path / "digits" / "run.json").read_bytes()
     monkeypatch.setattr(gan.data, "figure2", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        runs.publish(finished, "digits", root=tmp_path)
+        publishing.publish(finished, "digits", root=tmp_path)
     assert (tmp_path / "digits" / "run.json").read_bytes() == before
     assert os.listdir(tmp_path) == ["digits"]
 
 
 @pytest.mark.filterwarnings("ignore:the best sigma")
 def test_weights_that_are_too_large_are_not_kept_and_it_says_so(finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "LARGEST", 1000)
-    public = runs.publish(finished, "digits", root=tmp_path)
+    monkeypatch.setattr(publishing, "LARGEST", 1000)
+    public = publishing.publish(finished, "digits", root=tmp_path)
     with pytest.raises(
         FileNotFoundError, match=r"no weights of the generator \(too large to publish\).*train digits"
     ):
@@ -438,7 +438,7 @@ def test_an_unfinished_run_is_not_published(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         train(tiny(), tmp_path / "run")
     with pytest.raises(ValueError, match="has 1 of 4 epochs"):
-        runs.publish(runs.Run.load(tmp_path / "run"), "digits", root=tmp_path / "results")
+        publishing.publish(runs.Run.load(tmp_path / "run"), "digits", root=tmp_path / "results")
     assert not (tmp_path / "results").exists()
 
 
@@ -752,7 +752,7 @@ def assert_pictures_are_what_the_weights_give(public, run):
 @pytest.mark.filterwarnings("ignore:the best sigma")
 def test_a_run_with_an_average_is_published_with_its_last_weights_too(tmp_path):
     run = train(tiny(ema=0.9, d_init=0.5, learning_rate=1.0), tmp_path / "run", averages=[0.5])
-    public = runs.publish(run, "digits", root=tmp_path / "results")
+    public = publishing.publish(run, "digits", root=tmp_path / "results")
     names = {path.name for path in public.folder.glob("*.safetensors")}
     assert names == {f"{which}.safetensors" for which in ("generator", "generator-last", "discriminator")}
     for decay in (0.9, 0):
@@ -770,13 +770,13 @@ def test_a_run_with_an_average_is_published_with_its_last_weights_too(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:the best sigma")
 def test_a_run_of_two_stages_and_five_folds_is_published_and_loaded(few, tfd_run, tfd_folder, tmp_path):
-    public = runs.publish(tfd_run, "tfd", root=tmp_path / "results", data_dir=tfd_folder)
+    public = publishing.publish(tfd_run, "tfd", root=tmp_path / "results", data_dir=tfd_folder)
     assert_same_weights(public.generator, tfd_run.generator.half().float())
     assert [w.shape[0] for w in public.generator.parameters()][::2] == [7, 6, 9, 8, 2304]
     assert len(public.record["metrics"]["parzen"]["folds"]) == 5
     assert_pictures_are_what_the_weights_give(public, tfd_run)
     short = train(tiny_tfd(epochs=1), tmp_path / "short", data_dir=tfd_folder)  # never came so far
-    public = runs.publish(short, "short", root=tmp_path / "results", data_dir=tfd_folder)
+    public = publishing.publish(short, "short", root=tmp_path / "results", data_dir=tfd_folder)
     assert_same_weights(public.generator, short.generator.half().float())
     assert [w.shape[0] for w in public.generator.parameters()][::2] == [9, 8, 2304]
 
@@ -791,7 +791,7 @@ def test_a_run_on_normalised_images_is_published(few, tmp_path, name):
     if name == "cifar10-conv":
         small |= {"g_deconv": (2, 5, 3), "d_conv": ((4, 2, 8, 4, 4, 2), (4, 2, 8, 3, 4, 2))}
     run = train(gan.recipe(name, epochs=2, batch_size=10, **small), tmp_path / "run", data_dir=tmp_path)
-    public = runs.publish(run, name, root=tmp_path / "results", data_dir=tmp_path)
+    public = publishing.publish(run, name, root=tmp_path / "results", data_dir=tmp_path)
     assert_same_weights(public.generator, run.generator.half().float())
     assert_same_weights(public.discriminator, run.discriminator.half().float())
     assert_pictures_are_what_the_weights_give(public, run)
