@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,7 @@ RUNS: dict[str, dict[str, tuple[str, ...]]] = {
     "mnist": {
         "本书的配方": ("mnist", "mnist-s1", "mnist-s2"),
         "作者的配方": ("mnist-plain", "mnist-plain-s1", "mnist-plain-s2"),
+        "作者的配方，全部轮数": ("mnist-plain-250",),
         "极小极大损失": ("mnist-minimax",),
         "PyTorch-GAN 的网络": ("pytorch-gan",),
     },
@@ -281,7 +282,7 @@ def score_table(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def ladder(found: pd.DataFrame) -> dict[str, tuple[str, float, float]]:
-    """For `drawings.ladder`: Table 1's MNIST figures and those of `scores`, but for the noise, far below.
+    """For `drawings.ladder`: Table 1's MNIST figures and those of `scores`, but for those below −100 nats.
 
     A name -> whose it is, nats, and the ± beside it: between seeds, or with one seed between test images.
     """
@@ -294,8 +295,7 @@ def ladder(found: pd.DataFrame) -> dict[str, tuple[str, float, float]]:
         whose = {"train": "data"}.get(row["name"], "exact" if row["name"] in STAND_INS else "generator")
         error = row["spread"] if row["seeds"] > 1 else row["standard_error"]
         rows[row["name"]] = (whose, row["mean"], error)
-    rows.pop("noise", None)
-    return rows
+    return {name: row for name, row in rows.items() if row[1] > -100}
 
 
 def yardsticks_provenance(record: dict[str, Any]) -> HTML:
@@ -357,6 +357,23 @@ def ablation(records: Sequence[dict[str, Any]], epoch: int) -> pd.DataFrame:
         figures = {names[decay]: f"{scores[decay]:.1f}".replace("-", "−") for decay in sorted(scores)}
         rows.append({"改动": _changes(record) or "无（作者的配方）"} | figures)
     return pd.DataFrame(rows).fillna("–")
+
+
+def chosen(records: Sequence[dict[str, Any]]) -> tuple[int, float, float]:
+    """The epoch and the decay with the best validation figure, and it: the mean over all seeds of `sweeps`.
+
+    Only of those that change nothing else; a decay of 0 is G's last weights.
+    """
+    seeds = [record for record in records if parse(record["recipe"] | {"seed": 0}) == _plain(record)]
+    scores = pd.concat([pd.DataFrame(record["scores"]) for record in seeds])
+    means = scores.groupby(["epoch", "decay"])["mean"].agg(["mean", "size"])
+    best = means[means["size"] == len(seeds)]["mean"]
+    epoch, decay = cast(tuple[int, float], best.idxmax())
+    return int(epoch), float(decay), float(best.max())
+
+
+def _plain(record: Mapping[str, Any]) -> Recipe:
+    return preset_of(record["recipe"]["name"], epochs=record["recipe"]["epochs"])
 
 
 def swept(record: dict[str, Any]) -> Run:

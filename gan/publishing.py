@@ -37,7 +37,8 @@ def publish(
     (samples.png), Figure 3 (interpolation.png) and the run's film, an epoch in each column (film.png).
 
     With ``ema``, the decay of an average of G's weights that was kept beside (`gan.train`), the run is
-    published as that of the recipe with this ``ema``, whose game is the same, bit for bit.
+    published as that of the recipe with this ``ema``, whose game is the same, bit for bit; it has no film,
+    as that was made of other weights.
     """
     if not run.finished:
         raise ValueError(
@@ -78,7 +79,8 @@ def publish(
         record = run.record | {"metrics": metrics, "film": []}
         record["seeds"] = record["seeds"] | {"samples": z_seed}
         pictures = _pictures(run.recipe, generators[""], dataset, z_seed)
-        if film := (read_checkpoint(run.folder) or {}).get("film"):
+        film = {} if ema else (read_checkpoint(run.folder) or {}).get("film")  # that of other weights
+        if film:
             record["film"] = sorted(film)
             frames = torch.stack([film[epoch] for epoch in record["film"]], 1).flatten(0, 1)
             pictures["film"] = data.tile(frames.numpy() / 255, columns=len(film))

@@ -27,7 +27,7 @@ def test_a_sweep_follows_last_weights_and_averages_on_the_validation_split(tmp_p
         assert {key: alone[key] for key in ("mean", "standard_error", "sigma")} == {
             key: one[key] for key in ("mean", "standard_error", "sigma")
         }
-    assert record["recipe"] == recipe.model_dump(mode="json") and record["seconds"] > 0
+    assert record["recipe"] == recipe.model_dump(mode="json") and record["seconds"] >= 0  # rounded to a tenth
 
 
 def test_the_last_epoch_is_always_looked_at(tmp_path):
@@ -111,3 +111,11 @@ def test_the_ablation_has_a_row_for_each_sweep_and_the_plain_recipe_first(tmp_pa
     assert table["平均，0.9999"].tolist() == ["228.6", "–", "–"]
     with pytest.raises(FileNotFoundError, match=r"sweep.*no book/results/sweep/faces\.json"):
         notebook.sweeps("faces")
+
+
+def test_what_is_chosen_is_best_on_the_mean_over_seeds_and_not_for_one_of_them():
+    one = record([(10, 0.0, 50.0), (10, 0.9, 80.0), (20, 0.0, 60.0), (20, 0.9, 70.0), (30, 0.9, 95.0)])
+    other = record([(10, 0.0, 52.0), (10, 0.9, 60.0), (20, 0.0, 61.0), (20, 0.9, 78.0)], seed=1)
+    better = record([(20, 0.9, 500.0)], loss="minimax")
+    assert notebook.chosen([one, other, better]) == (20, 0.9, 74.0)
+    assert notebook.chosen([one, better]) == (30, 0.9, 95.0)
