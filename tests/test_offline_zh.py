@@ -96,8 +96,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BeautifulSoup]:
     toy = tmp_path_factory.mktemp("toy")
     book = toy / "book"
     book.mkdir()
-    for folder in ("_ext", "_static"):
-        (book / folder).symlink_to(ROOT / "book" / folder)
+    for name in ("_ext", "_static", "references.bib"):
+        (book / name).symlink_to(ROOT / "book" / name)
     (toy / "_config.yml").write_text((ROOT / "_config.yml").read_text("utf-8"), "utf-8")
     (toy / "_toc.yml").write_text(TOC, "utf-8")
     (book / "index.md").write_text("# 封面\n", "utf-8")
