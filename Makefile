@@ -13,7 +13,7 @@ else ifneq ($(PYTHON),$(MADE_FROM))
 .PHONY: .venv/.pinned
 endif
 
-.PHONY: help book test bench refresh lock clean
+.PHONY: help book pdf test bench refresh lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -23,6 +23,9 @@ help: ## this list
 
 book: .venv/.installed ## run the notebooks that changed, render the site to _build/html
 	@$(BIN)/python book/build.py $(PARAMS)
+
+pdf: book ## the whole book as _build/pdf/gan-book.pdf, printed by Chromium
+	@$(BIN)/python book/pdf.py
 
 test: .venv/.installed ## lint, check types, run tests/ and every notebook against its committed outputs
 	$(BIN)/python -m ruff check
