@@ -1,0 +1,272 @@
+"""The pages' records of what was run, read from book/results/ whenever the page is built: nothing is typed.
+
+`{runs}` lists the published runs; `{runs} yardsticks`, `{runs} bench` and `{runs} sweep` the measurements
+that are kept beside them. Each record is a list of what is known of it, which reads well on a phone.
+`{rerun} NAME …` shows the commands that make runs or sweeps again, and how long they took; a name may be a
+pattern, mnist-s[0-9] or sweep/*.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import ExtensionMetadata
+
+FILES = {
+    "runs": "*/run.json",
+    "yardsticks": "yardsticks/*.json",
+    "bench": "bench/*.json",
+    "sweep": "sweep/*.json",
+}
+WEIGHTS = {
+    "generator": "生成器",
+    "generator-last": "生成器最后的权重",
+    "discriminator": "判别器",
+}
+SPLITS = {"test": "测试", "valid": "验证"}
+METRICS = {"parzen": "对数似然", "parzen_last": "最后的权重"}
+
+Fact = tuple[str, str | list[nodes.Node]]
+
+
+def find(env: BuildEnvironment, pattern: str) -> list[Path]:
+    return sorted(Path(env.srcdir, "book/results").glob(pattern))
+
+
+def depend(env: BuildEnvironment, pattern: str) -> list[Path]:
+    """The files of ``pattern``; the page is read again when one of them changes, comes or goes."""
+    paths = find(env, pattern)
+    for path in paths:
+        env.note_dependency(str(path))
+    env.metadata[env.docname].setdefault("records", {})[pattern] = list(map(str, paths))
+    return paths
+
+
+def code(text: str) -> nodes.literal:
+    return nodes.literal("", text)
+
+
+def joined(parts: Sequence[nodes.Node], between: str = "，") -> list[nodes.Node]:
+    return [node for part in parts for node in (nodes.Text(between), part)][1:]
+
+
+def listing(records: Iterable[tuple[str, Sequence[Fact]]]) -> nodes.definition_list:
+    """Each record's name, and below it what is known of it, line by line."""
+    outer = nodes.definition_list(classes=["records"])
+    for name, facts in records:
+        inner = nodes.definition_list(classes=["record"])
+        for label, text in facts:
+            paragraph = nodes.paragraph("", "", *([nodes.Text(text)] if isinstance(text, str) else text))
+            inner += nodes.definition_list_item("", nodes.term("", label), nodes.definition("", paragraph))
+        outer += nodes.definition_list_item("", nodes.term("", "", code(name)), nodes.definition("", inner))
+    return outer
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} 小时 {minutes} 分"
+    return f"{minutes} 分 {rest} 秒" if minutes else f"{rest} 秒"
+
+
+def figure(estimate: Mapping[str, Any]) -> str:
+    return f"{estimate['mean']:.1f} ± {estimate['standard_error']:.1f}".replace("-", "−")
+
+
+def origin(record: Mapping[str, Any]) -> list[Fact]:
+    """Where and when a record was made, with what, from which data."""
+    facts: list[Fact] = [
+        ("机器", record["device"]),
+        ("日期", record["started"][:10]),
+        ("用时", duration(record["seconds"])),
+    ]
+    for again in record.get("resumed", []):
+        where = f"第 {again['after_epoch']} 轮之后，{again['started'][:10]}，提交 "
+        facts.append(("接着运行", [nodes.Text(where), code(again["commit"][:12])]))
+    versions = "，".join(f"{package} {version}" for package, version in record["versions"].items())
+    facts += [("版本", versions), ("提交", [code((record["commit"] or "unknown")[:12])])]
+    if digest := record.get("data_sha256"):
+        facts.append(("数据", [nodes.Text("SHA-256 "), code(f"{digest[:16]}…")]))
+    return facts
+
+
+def changes(record: Mapping[str, Any]) -> str | list[nodes.Node]:
+    """The fields in which a run's recipe is not the one of its name; its seed and length stand elsewhere."""
+    from gan import recipes  # brings torch: only where a page with records is read
+
+    recipe = recipes.parse(dict(record["recipe"]))
+    preset = recipes.recipe(recipe.name)
+    fields = [field for field in type(recipe).model_fields if field not in ("name", "seed", "epochs")]
+    changed = [f for f in fields if getattr(recipe, f) != getattr(preset, f)]
+    return joined([code(f"{f} = {getattr(recipe, f)}") for f in changed]) or "没有"
+
+
+def schedule(record: Mapping[str, Any]) -> str:
+    from gan import recipes
+
+    whole = recipes.recipe(record["recipe"]["name"]).epochs
+    return f"{record['recipe']['epochs']}，配方规定 {whole}"
+
+
+def parzen(which: str, estimate: Mapping[str, Any]) -> Fact:
+    sigmas = estimate["sigma"] if isinstance(estimate["sigma"], list) else [estimate["sigma"]]
+    sigma = "、".join(f"{one:.3f}" for one in sigmas)
+    rest = f"{estimate['n_samples']} 个样本，{estimate['n_test']} 幅{SPLITS[estimate['split']]}图像"
+    return METRICS[which], f"{figure(estimate)} 纳特；σ = {sigma}，{rest}，z 的种子 {estimate['z_seed']}"
+
+
+def weights(folder: Path) -> str:
+    kept = [(text, folder / f"{name}.safetensors") for name, text in WEIGHTS.items()]
+    sizes = [f"{text} {path.stat().st_size / 1e6:.1f} MB" for text, path in kept if path.exists()]
+    return "，".join(sizes) if sizes else "没有保留，文件太大"
+
+
+def run_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
+    facts: list[Fact] = [
+        ("配方", [code(record["recipe"]["name"])]),
+        ("改动", changes(record)),
+        ("种子", str(record["recipe"]["seed"])),
+        ("轮数", schedule(record)),
+    ]
+    if record["recipe"].get("scaling") != "gcn":  # there no σ of the ten is wide enough
+        facts += [parzen(which, estimate) for which, estimate in record["metrics"].items()]
+    engine = [("引擎", [code(record["engine"])])] if "engine" in record else []
+    return [*facts, *origin(record), *engine, ("权重", weights(path.parent))]
+
+
+def yardstick_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
+    from gan.notebook import STAND_INS
+
+    rows: list[Fact] = []
+    for row in record["rows"]:
+        estimate = row["estimate"]
+        told = f"{figure(estimate)} 纳特，{estimate['n_samples']} 个，清晰度 {row['sharpness']:.3f}"
+        rows.append((STAND_INS[row["name"]].format(**record), told))
+    return [*rows, ("种子", str(record["seeds"]["stand_ins"])), *origin(record)]
+
+
+def bench_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
+    versions = {"Python": record["python"], "torch": record["torch"]}
+    told = {**record, "device": record["machine"], "versions": versions}
+    return [("图像", record["images"]), ("轮流", f"{record['rounds']} 轮"), *origin(told)]
+
+
+def sweep_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
+    end = max(score["epoch"] for score in record["scores"])
+    scores = [
+        (
+            f"平均 {score['decay']:g}" if score["decay"] else "最后的权重",
+            f"{figure(score)} 纳特（第 {end} 轮，验证）",
+        )
+        for score in record["scores"]
+        if score["epoch"] == end
+    ]
+    return [
+        ("配方", [code(record["recipe"]["name"])]),
+        ("改动", changes(record)),
+        ("种子", str(record["recipe"]["seed"])),
+        ("轮数", schedule(record)),
+        *scores,
+        *origin(record),
+    ]
+
+
+TELL = {"runs": run_facts, "yardsticks": yardstick_facts, "bench": bench_facts, "sweep": sweep_facts}
+
+
+def settings(record: Mapping[str, Any]) -> str:
+    """The `-p` of a record's recipe: what differs from the recipe of its name."""
+    from gan import recipes
+
+    recipe = recipes.parse(dict(record["recipe"]))
+    preset = recipes.recipe(recipe.name)
+    changed = [f for f in type(recipe).model_fields if getattr(recipe, f) != getattr(preset, f)]
+    return " ".join([recipe.name, *(f"-p {f} {getattr(recipe, f)}" for f in changed)])
+
+
+def commands(name: str, record: Mapping[str, Any]) -> list[str]:
+    """The command lines that make the record `name`, a run's or that of a sweep, again."""
+    if "scores" not in record:
+        train = f"python -m gan train {settings(record)} --out runs/{name}"
+        return [train, f"python -m gan publish runs/{name} {name}"]
+    decays = sorted({score["decay"] for score in record["scores"]} - {0.0, record["recipe"]["ema"]})
+    every = min(score["epoch"] for score in record["scores"])
+    averages = "".join(f" --average {decay:g}" for decay in decays)
+    return [f"python -m gan sweep {settings(record)} --every {every}{averages}"]
+
+
+def folded(command: str, width: int = 76) -> str:
+    """A command over several lines, broken before its options."""
+    lines = [""]
+    for part in re.split(r" (?=--?\w)", command):
+        if lines[-1] and len(f"{lines[-1]} {part}") > width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {part}".strip()
+    return " \\\n  ".join(lines)
+
+
+class Rerun(SphinxDirective):
+    """`{rerun} NAME …`, published runs' or `sweep/NAME`: their commands, and the time that they took."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def run(self) -> list[nodes.Node]:
+        found: list[tuple[str, Path]] = []
+        lines: list[str] = []
+        times: list[str] = []
+        for pattern in self.arguments[0].split():
+            paths = depend(self.env, f"{pattern}.json" if "/" in pattern else f"{pattern}/run.json")
+            found += [(path.stem if "/" in pattern else path.parent.name, path) for path in paths]
+        for name, path in found:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            lines += map(folded, commands(name, record))
+            epochs = record["recipe"]["epochs"]
+            times.append(f"{name}：{epochs} 轮，训练用时 {duration(record['seconds'])}，{record['device']}")
+        if not found:
+            raise self.error(f"book/results holds no {self.arguments[0]}")
+        text = "\n".join(lines)
+        block = nodes.literal_block(text, text, language="bash")
+        ends = [nodes.inline("", time) for time in times]
+        return [block, nodes.paragraph("", "", *joined(ends, "；"), nodes.Text("。"), classes=["provenance"])]
+
+
+class Runs(SphinxDirective):
+    """`{runs} KIND`: the records of `FILES`, each under its name."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        kind = directives.choice(self.arguments[0], tuple(FILES)) if self.arguments else "runs"
+        paths = depend(self.env, FILES[kind])
+        records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        names = [path.parent.name if kind == "runs" else path.stem for path in paths]
+        told = [(n, TELL[kind](p, r)) for n, p, r in zip(names, paths, records, strict=True)]
+        return [listing(told)] if told else [nodes.paragraph("", "还没有。")]
+
+
+def outdated(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """Pages whose records have come or gone; a changed file is found by Sphinx itself."""
+    return [
+        page
+        for page, metadata in env.metadata.items()
+        for pattern, paths in metadata.get("records", {}).items()
+        if paths != list(map(str, find(env, pattern)))
+    ]
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.add_directive("runs", Runs)
+    app.add_directive("rerun", Rerun)
+    app.connect("env-get-outdated", outdated)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
