@@ -222,14 +222,19 @@ def join(html: Path) -> str:
         )
         heads.append(head(number, title))
     front, start = soups[0], sidebar[0][2].parent
-    settings = [str(tag) for tag in front.select("script:not([src])") if "MathJax" in tag.get_text()]
+    settings = {
+        str(tag): None
+        for soup in soups
+        for tag in soup.select("script:not([src])")
+        if "MathJax" in tag.get_text()
+    }
     styles = [
         f'<link rel="stylesheet" href="{(start / urlsplit(str(link["href"])).path).resolve().as_uri()}">'
         for link in front.select('link[rel="stylesheet"]')
     ]
-    mathjax = front.select_one('script[src*="mathjax/"]')
-    if mathjax is None:
-        raise PrintError(f"{sidebar[0][2]}: no MathJax")
+    scripts = [tag for soup in soups for tag in soup.select('script[src*="mathjax/"]')]
+    if not scripts:
+        raise PrintError(f"{sidebar[0][2].parent}: no page loads MathJax")
     authors = "、</span><span>".join(AUTHORS)
     title_page = FRONT.format(
         title=book,
@@ -242,7 +247,7 @@ def join(html: Path) -> str:
         styles="\n".join(styles),
         pages="\n".join([PAGES, *heads]),
         formulas="\n".join(settings),
-        mathjax=(start / str(mathjax["src"])).resolve().as_uri(),
+        mathjax=(start / urlsplit(str(scripts[0]["src"])).path).resolve().as_uri(),
         body="\n".join([title_page, *chapters]),
     )
 
@@ -321,15 +326,15 @@ def outline_items(parent: DictionaryObject) -> Iterator[DictionaryObject]:
 
 
 def unify(code: int) -> int:
-    """The Han character of a radical's code point, which has the same shape and so the same glyph."""
-    character = chr(code)
+    """The Han character of a radical's code point, the en dash of a figure dash: they have the same glyph."""
+    character = chr(code).replace("\u2012", "\u2013")
     if "\u2e80" <= character < "\u2fe0":
         character = RADICALS.get(character, unicodedata.normalize("NFKC", character))
     return ord(character)
 
 
 def mend_characters(cmap: str) -> str:
-    """Where a font uses one glyph for two characters, Chromium may name the radical and not the word."""
+    """Where a font uses one glyph for two characters, Chromium may name the rarer one."""
 
     def one(entry: re.Match[str]) -> str:
         return f"<{entry[1]}> <{unify(int(entry[2], 16)):04X}>"
@@ -339,8 +344,8 @@ def mend_characters(cmap: str) -> str:
         each = " ".join(f"<{unify(code + i):04X}>" for i in range(last - first + 1))
         return f"<{entry[1]}> <{entry[2]}> [{each}]"
 
-    cmap = re.sub(r"^<(\w+)> <(\w+)> <(2[EF]\w\w)>", several, cmap, flags=re.M)
-    return re.sub(r"^<(\w+)> <(2[EF]\w\w)>$", one, cmap, flags=re.M)
+    cmap = re.sub(r"^<(\w+)> <(\w+)> <(2[EF]\w\w|2012)>", several, cmap, flags=re.M)
+    return re.sub(r"^<(\w+)> <(2[EF]\w\w|2012)>$", one, cmap, flags=re.M)
 
 
 def finish(pdf: PdfReader, headings: list[str]) -> PdfWriter:

@@ -226,7 +226,7 @@ def test_characters_are_named_and_not_radicals():
     mended = "2 beginbfchar\n<05> <6587>\n<06> <7F51>\nendbfchar\n"
     mended += "1 beginbfrange\n<08> <09> [<957F> <95E8>]\nendbfrange"  # 长, 门
     assert pdf.mend_characters(cmap) == mended
-    assert pdf.unify(ord("⼾")) == ord("户")
+    assert pdf.unify(ord("⼾")) == ord("户") and chr(pdf.unify(0x2012)) == "–"
 
 
 def test_what_is_missing_is_said_in_one_line(toy, tmp_path, monkeypatch, capsys):
