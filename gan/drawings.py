@@ -434,12 +434,16 @@ def course(scores: Sequence[Mapping[str, float]], paper: float) -> Figure:
         figure = Figure(figsize=(6.4, 3.2), layout="constrained")
         axes = figure.subplots()
         axes.axhline(paper, **LINES["exact"])
-        label(axes, max(one["epoch"] for one in scores), paper, f"{paper:g}", COLOURS["exact"])
+        ends = [(paper, f"{paper:g}", COLOURS["exact"])]
         decays = sorted({one["decay"] for one in scores})
         for decay, stroke in zip(decays, ["-", "--", "-.", ":"], strict=False):
             x, y = zip(*((one["epoch"], one["mean"]) for one in scores if one["decay"] == decay), strict=True)
             axes.plot(x, y, color=COLOURS["generator"], linestyle=stroke, marker="o", markersize=3)
-            label(axes, x[-1], y[-1], f"{decay:g}" if decay else "last", COLOURS["generator"])
+            ends.append((y[-1], f"{decay:g}" if decay else "last", COLOURS["generator"]))
+        height = -math.inf
+        for end, name, colour in sorted(ends):  # so that their names do not touch
+            height = max(end, height + 0.06 * np.ptp(axes.get_ylim()))
+            label(axes, max(one["epoch"] for one in scores), height, name, colour)
         axes.set(xlabel="epoch", ylabel="validation, nats")
         axes.margins(x=0)
     return figure
