@@ -143,6 +143,27 @@ def test_numbers_are_those_of_the_paper(pages: dict[str, BeautifulSoup]) -> None
             assert label == f"equation-eq-{number.contents[0].strip('()')}", page
 
 
+def test_what_is_numbered_is_linked(pages: dict[str, BeautifulSoup]) -> None:
+    """Where the text names one of the paper's figures, tables and statements, it leads there."""
+    numbered = {"图": 3, "表": 2, "算法": 1, "命题": 2, "定理": 1}
+    for page, soup in pages.items():
+        article = BeautifulSoup(str(soup.select_one("article")), "html.parser")
+        unread = "a, h1, h2, h3, pre, code, script, summary, .caption-number, .admonition-title"
+        for tag in article.select(unread):
+            tag.decompose()
+        named = re.findall(r"(图|表|算法|命题|定理) ?([1-9])(?![\d.])", article.get_text())
+        assert not [f"{kind} {n}" for kind, n in named if int(n) <= numbered[kind]], page
+
+
+def test_all_that_the_paper_numbers_is_there(pages: dict[str, BeautifulSoup]) -> None:
+    ids = {tag["id"] for soup in pages.values() for tag in soup.select("[id]")}
+    equations = {f"equation-eq-{n}" for n in range(1, 7)}
+    figures = {f"figure-{n}" for n in (1, 2, 3)} | {"table-1", "table-2"}
+    assert equations | figures | {"algorithm-1", "proposition-1", "proposition-2", "theorem-1"} <= ids
+    sections = {"abstract", "introduction", "related-work", "advantages", "conclusions", "acknowledgements"}
+    assert sections <= ids
+
+
 # In the browser
 
 
