@@ -151,7 +151,7 @@ def test_what_is_numbered_is_linked(pages: dict[str, BeautifulSoup]) -> None:
         unread = "a, h1, h2, h3, pre, code, script, summary, .caption-number, .admonition-title"
         for tag in article.select(unread):
             tag.decompose()
-        named = re.findall(r"(图|表|算法|命题|定理) ?([1-9])(?![\d.])", article.get_text())
+        named = re.findall(r"(图|表|算法|命题|定理)\s?([1-9])(?![\d.])", article.get_text())
         assert not [f"{kind} {n}" for kind, n in named if int(n) <= numbered[kind]], page
 
 
