@@ -250,7 +250,15 @@ class Runs(SphinxDirective):
         records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
         names = [path.parent.name if kind == "runs" else path.stem for path in paths]
         told = [(n, TELL[kind](p, r)) for n, p, r in zip(names, paths, records, strict=True)]
-        return [listing(told)] if told else [nodes.paragraph("", "还没有。")]
+        if not told:
+            return [nodes.paragraph("", "还没有。")]
+        records_list = listing(told)
+        if kind == "runs":  # so that [](#run-NAME) leads there
+            places = self.env.get_domain("std").anonlabels  # type: ignore[attr-defined]
+            for item, name in zip(records_list.children, names, strict=True):
+                item[0]["ids"] = [f"run-{name}"]
+                places[f"run-{name}"] = self.env.docname, f"run-{name}"
+        return [records_list]
 
 
 def outdated(

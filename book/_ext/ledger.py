@@ -1,0 +1,227 @@
+"""The ledger of the paper's claims, book/claims.yml, on the pages.
+
+`{ledger}` is the whole of it, by section; `{ledger} counts` how many claims have which verdict. `{claims} KEY`
+is the box at the head of a chapter. What a claim's evidence leads to is an ordinary reference, so that a
+strict build names what does not resolve.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import ExtensionMetadata
+
+VERDICTS = {
+    "已证明": ("proved", "书中有完整的证明。"),
+    "数值成立": ("numerical", "没有一般的证明，或者不是数学命题；旁边的代码算出的结果与它一致，每次构建和测试都重新核对。"),
+    "已复现": ("reproduced", "重做了论文的实验，得到同样的结果。"),
+    "部分复现": ("partly", "重做了，只得到一部分；做到哪里，写在说明里。"),
+    "被后来工作否定或限定": ("qualified", "2014 年以后的研究表明它不成立，或者只在某些条件下成立。"),
+    "此处无法检验": ("untested", "本书没有检验；为什么，写在说明里。"),
+}
+NEEDS_NOTE = ("部分复现", "被后来工作否定或限定", "此处无法检验")
+SOURCES = {"paper": "", "configuration": "作者公开的配置", "book": "本书另问"}
+KINDS = {"proof": "证明", "live": "检验", "run": "运行", "test": "测试", "cite": "文献"}
+METRICS = {"parzen": "", "parzen_last": "最后的权重"}
+
+Claim = Mapping[str, Any]
+
+
+def read(path: Path) -> dict[str, Any]:
+    ledger: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return ledger
+
+
+def links(claim: Claim, kind: str) -> list[str]:
+    return [item[kind] for item in claim["evidence"] if kind in item]
+
+
+def measured(record: Mapping[str, Any], path: str) -> float:
+    """What a check looks at: `parzen.mean` among a run's metrics, `recipe.epochs` beside them."""
+    found: Any = {**record["metrics"], "recipe": record["recipe"]}
+    for name in path.split("."):
+        found = found[name]
+    return float(found)
+
+
+def verdict_of(check: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """The verdict that a published number allows."""
+    value = measured(record, check["value"])
+    holds = check.get("at_least", -float("inf")) <= value <= check.get("at_most", float("inf"))
+    verdict: str = check["holds" if holds else "fails"]
+    return verdict
+
+
+def reference(label: str) -> str:
+    """A label as the role that knows it."""
+    if re.fullmatch(r"eq-\d+", label):
+        role = "eq"
+    elif re.fullmatch(r"(figure|table)-\d+", label):
+        role = "numref"
+    elif re.fullmatch(r"(proposition|theorem|algorithm)-\d+", label):
+        role = "prf:ref"
+    else:
+        role = "ref"
+    return f"{{{role}}}`{label}`"
+
+
+def badge(verdict: str) -> str:
+    return f"[{verdict}]{{.verdict .verdict-{VERDICTS[verdict][0]}}}"
+
+
+def figures(record: Mapping[str, Any]) -> Iterator[str]:
+    """A run's Parzen figures and how far it went, as its record has them."""
+    from gan import recipes  # brings torch: only where a page with runs is read
+
+    if record["recipe"].get("scaling") != "gcn":  # there no σ of the ten is wide enough
+        for name, words in METRICS.items():
+            if estimate := record["metrics"].get(name):
+                text = f"{words} {estimate['mean']:.1f} ± {estimate['standard_error']:.1f} 纳特"
+                yield text.strip().replace("-", "−")
+    epochs, whole = record["recipe"]["epochs"], recipes.recipe(record["recipe"]["name"]).epochs
+    yield f"{epochs} 轮" if epochs >= whole else f"{epochs} 轮，配方规定 {whole} 轮"
+
+
+class LedgerDirective(SphinxDirective):
+    """What both directives do: read the ledger, and say in MyST what is then parsed."""
+
+    def load(self) -> dict[str, Any]:
+        path = Path(self.env.srcdir, "book/claims.yml")
+        self.env.note_dependency(str(path))
+        self.ledger = read(path)
+        return self.ledger
+
+    def parse(self, *lines: str) -> list[nodes.Node]:
+        box = nodes.container()
+        text = "\n".join(lines).split("\n")
+        self.state.nested_parse(text, self.content_offset, box)  # type: ignore[arg-type]
+        return list(box.children)
+
+    def record(self, name: str) -> dict[str, Any]:
+        path = Path(self.env.srcdir, "book/results", name, "run.json")
+        self.env.note_dependency(str(path))
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return record
+
+    def run_link(self, name: str) -> str:
+        return f"{{ref}}`{name} <{self.ledger['runs'][name]}>`"
+
+    def test_link(self, test: str) -> str:
+        """The test's name; a link only where the settings name a repository."""
+        theme = self.config.html_theme_options
+        if not (repository := theme.get("repository_url")):
+            return f"`{test}`"
+        branch = theme.get("repository_branch", "main")
+        return f"[`{test}`]({repository.rstrip('/')}/blob/{branch}/{test.partition('::')[0]})"
+
+
+class Claims(LedgerDirective):
+    """`{claims} KEY`, the box 本节主张 of the section KEY."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        sections = self.load()["sections"]
+        key = directives.choice(self.arguments[0], tuple(sections))
+        box = nodes.admonition("", nodes.title("", "本节主张"), classes=["claim", "claims"])
+        claims = nodes.bullet_list(classes=["claims-list"])
+        for claim in self.ledger["claims"]:
+            if claim["section"] == key:
+                claims += nodes.list_item("", *self.entry(claim))
+        box += claims
+        return [box]
+
+    def entry(self, claim: Claim) -> list[nodes.Node]:
+        source = SOURCES[claim.get("source", "paper")]
+        told = f"{{ref}}`主张 {claim['id']} <claim-{claim['id']}>`　" + (f"（{source}）" if source else "")
+        shown = [reference(label) for kind in ("proof", "live") for label in links(claim, kind)]
+        shown += [f"运行{self.run_link(name)}" for name in links(claim, "run")]
+        if keys := links(claim, "cite"):
+            shown.append(f"{{cite:t}}`{','.join(keys)}`")
+        evidence = f"→ {'、'.join(shown)}　" if shown else ""
+        return self.parse(told + claim["claim"].strip(), "", evidence + badge(claim["verdict"]))
+
+
+class Ledger(LedgerDirective):
+    """`{ledger}`: every claim, its verdict and its evidence; `{ledger} counts`: the verdicts."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        self.load()
+        if self.arguments:
+            directives.choice(self.arguments[0], ("counts",))
+            return [self.counts()]
+        return [self.section(key, **section) for key, section in self.ledger["sections"].items()]
+
+    def counts(self) -> nodes.Node:
+        claims = self.ledger["claims"]
+        counted = Counter(claim["verdict"] for claim in claims)
+        told = nodes.definition_list(classes=["verdicts"])
+        for verdict, (_, meaning) in VERDICTS.items():
+            term = self.parse(f"{badge(verdict)} {counted[verdict]} 条")[0].children
+            told += nodes.definition_list_item(
+                "", nodes.term("", "", *term), nodes.definition("", nodes.paragraph("", meaning))
+            )
+        of = Counter(claim.get("source", "paper") for claim in claims)
+        others = "，".join(f"{SOURCES[source]} {of[source]} 条" for source in SOURCES if source != "paper")
+        total = f"共 {len(claims)} 条：论文 {of['paper']} 条，{others}。"
+        return nodes.container("", nodes.paragraph("", total), told)
+
+    def section(self, key: str, title: str, chapter: str) -> nodes.Node:
+        section = nodes.section("", nodes.title("", title), ids=[f"ledger-{key.replace('.', '-')}"])
+        section += self.parse(f"见{{doc}}`{chapter}`。")
+        cards = nodes.definition_list(classes=["ledger"])
+        for claim in self.ledger["claims"]:
+            if claim["section"] == key:
+                cards += self.card(claim)
+        section += cards
+        return section
+
+    def card(self, claim: Claim) -> nodes.Node:
+        number = claim["id"]
+        name = f"claim-{number}"
+        self.env.get_domain("std").note_hyperlink_target(  # type: ignore[attr-defined]
+            name, self.env.docname, name, f"主张 {number}"
+        )
+        source = SOURCES[claim.get("source", "paper")]
+        told = f"[主张 {number}]{{.claim-number}} {badge(claim['verdict'])}" + (f" {source}" if source else "")
+        term = nodes.term("", "", *self.parse(told)[0].children, ids=[name])
+        body = nodes.definition("", *self.parse(claim["claim"]))
+        facts = nodes.definition_list(classes=["record"])
+        for words, lines in self.evidence(claim):
+            facts += nodes.definition_list_item(
+                "", nodes.term("", words), nodes.definition("", *self.parse("\n\n".join(lines)))
+            )
+        body += facts
+        return nodes.definition_list_item("", term, body)
+
+    def evidence(self, claim: Claim) -> Iterator[tuple[str, Sequence[str]]]:
+        told = {
+            "proof": lambda labels: ["、".join(map(reference, labels))],
+            "live": lambda labels: ["、".join(map(reference, labels))],
+            "run": lambda names: [
+                f"{self.run_link(name)}：{'；'.join(figures(self.record(name)))}" for name in names
+            ],
+            "test": lambda tests: [self.test_link(test) for test in tests],
+            "cite": lambda keys: [f"{{cite:t}}`{','.join(keys)}`"],
+        }
+        for kind, words in KINDS.items():
+            if found := links(claim, kind):
+                yield words, told[kind](found)
+        if note := claim.get("note"):
+            yield "说明", [note]
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.add_directive("ledger", Ledger)
+    app.add_directive("claims", Claims)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
