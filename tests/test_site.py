@@ -1,6 +1,7 @@
 """The site as a reader gets it: built strictly, then read as files and in a browser."""
 
 import functools
+import gzip
 import http.server
 import json
 import os
@@ -11,6 +12,7 @@ import sysconfig
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote, unquote, urldefrag, urlsplit
@@ -164,6 +166,27 @@ def test_all_that_the_paper_numbers_is_there(pages: dict[str, BeautifulSoup]) ->
     assert sections <= ids
 
 
+@pytest.mark.parametrize("address", ["", "https://github.com/example/gan-book"])
+def test_one_setting_brings_what_leads_to_the_repository(tmp_path: Path, address: str) -> None:
+    config = (ROOT / "_config.yml").read_text("utf-8")
+    assert config.count('url: ""') == 1
+    (tmp_path / "_config.yml").write_text(config.replace('url: ""', f'url: "{address}"'), "utf-8")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/speed\n")
+    (tmp_path / "book").mkdir()
+    for name in ("_ext", "_static", "references.bib"):
+        (tmp_path / "book" / name).symlink_to(ROOT / "book" / name)
+    notebook = {"cells": [{"cell_type": "markdown", "metadata": {}, "source": "# 题"}], "metadata": {}}
+    (tmp_path / "book/speed.ipynb").write_text(json.dumps(notebook | {"nbformat": 4, "nbformat_minor": 4}))
+    program = Path(sysconfig.get_path("scripts"), "jupyter-book")
+    subprocess.run([program, "build", "-q", tmp_path], cwd=tmp_path, check=True, capture_output=True)
+    page = (tmp_path / "_build/html/book/speed.html").read_text("utf-8")
+    links = [tag["href"] for tag in BeautifulSoup(page, "html.parser").select("a[href]")]
+    for there in (f"{address}/issues", "mybinder.org", "github.com/example"):
+        assert any(there in link for link in links if link.startswith("https:")) == bool(address)
+    assert ("勘误与联系" in page) == bool(address)
+    assert "executablebooks" not in page
+
+
 # In the browser
 
 
@@ -226,6 +249,54 @@ def test_pages_load_without_errors_or_other_hosts(
         assert not browser.find_elements("css selector", ".math:not(:has(mjx-container))"), page
         assert not browser.find_elements("css selector", "mjx-merror"), page
     assert any(soup.select(".math") for soup in pages.values())
+
+
+def test_the_first_page_is_light(browser: webdriver.Chrome, address: str, site: Path) -> None:
+    """Below 1 MB in all, as a server sends it: text compressed, pictures and fonts as they are."""
+    seen = open_page(browser, f"{address}book/index.html")
+    files = [site / urlsplit(url).path.lstrip("/") for url in set(seen.requests) if url.startswith(address)]
+    packed = {".png", ".woff", ".woff2"}
+    sizes = {f: len(f.read_bytes() if f.suffix in packed else gzip.compress(f.read_bytes())) for f in files}
+    assert site / "book/index.html" in sizes
+    assert sum(sizes.values()) < 1e6, sizes
+
+
+def test_icons_are_drawn(browser: webdriver.Chrome, address: str, pages: dict[str, BeautifulSoup]) -> None:
+    """Each icon that the theme asks for by its class is one of the style sheet's."""
+    undrawn = """return [...document.querySelectorAll("[class*='fa-']")].filter((icon) =>
+        getComputedStyle(icon).maskImage == "none").map((icon) => icon.className)"""
+    for page in pages:
+        open_page(browser, address + page)
+        assert not browser.execute_script(undrawn), page
+
+
+def test_names_of_buttons_are_chinese(pages: dict[str, BeautifulSoup]) -> None:
+    for page, soup in pages.items():
+        names = [tag.get(key) for key in ("title", "aria-label") for tag in soup.select(f"[{key}]")]
+        assert not [name for name in names if not re.search(r"[\u4e00-\u9fff]|doi:|arXiv:", name)], page
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(
+    browser: webdriver.Chrome, address: str, pages: dict[str, BeautifulSoup], theme: str
+) -> None:
+    """All rules of axe-core on a light ground, those of colour on a dark one."""
+    axe = (resources.files("selenium_axe_python") / "axe-core/axe.min.js").read_text("utf-8")
+    rules = "" if theme == "light" else 'runOnly: ["color-contrast"],'
+    only = f"{{ {rules} resultTypes: ['violations'] }}"
+    run = f"axe.run(document, {only}).then((result) => arguments[0](result.violations))"
+    media = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    browser.set_script_timeout(120)
+    try:
+        for page in pages:
+            open_page(browser, address + page)
+            assert browser.execute_script("return document.documentElement.dataset.theme") == theme
+            browser.execute_script(axe)
+            found = [v for v in browser.execute_async_script(run) if v["impact"] in ("serious", "critical")]
+            assert not [(v["id"], [node["html"] for node in v["nodes"]]) for v in found], page
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def search(browser: webdriver.Chrome, address: str, query: str) -> set[str]:
