@@ -13,16 +13,14 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util.typing import ExtensionMetadata
 
-SIDEBAR = '<div id="pst-primary-sidebar" '
-
 # The theme draws its icons with a script of 1.5 MB; book.css draws the few that are in use.
 ICONS = re.compile(r'\s*<script[^>]*\bsrc="[^"]*/fontawesome\.js[^"]*"></script>')
 # It also has every page fetch the index of the search, which only the search page reads.
 SEARCH = re.compile(r'\s*<script src="[^"]*(searchtools|language_data|searchindex)\.js[^"]*"></script>')
 
-# What those who listen would otherwise be told wrongly: the sidebar is a landmark, a list of footnotes is none.
+# What those who listen are told of the parts of a page: the sidebar is a landmark, a list of footnotes is none.
 ROLES = {
-    '<div id="pst-primary-sidebar"': '<div id="pst-primary-sidebar" role="complementary" aria-label="侧栏"',
+    '<div id="pst-primary-sidebar"': '<div id="pst-primary-sidebar" role="region" aria-label="侧栏"',
     '<aside class="footnote-list': '<aside role="none" class="footnote-list',
 }
 
@@ -76,7 +74,6 @@ def mend_pages(app: Sphinx, exception: Exception | None) -> None:
             mended = SEARCH.sub("", mended)
         for tag, named in ROLES.items():
             mended = mended.replace(tag, named)
-        mended = mended.replace(SIDEBAR, f'{SIDEBAR}role="region" aria-label="侧栏" ')  # a landmark
         if mended != html:
             page.write_text(mended, "utf-8")
     for script in Path(app.outdir, "_static/scripts").glob("fontawesome.js*"):

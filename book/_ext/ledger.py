@@ -1,7 +1,7 @@
 """The ledger of the paper's claims, book/claims.yml, on the pages.
 
-`{ledger}` is the whole of it, by section; `{ledger} counts` how many claims have which verdict. `{claims} KEY`
-is the box at the head of a chapter. What a claim's evidence leads to is an ordinary reference, so that a
+`{ledger}` is the whole of it, by section; `{ledger} counts` says how many claims have which verdict;
+`{claims} KEY` is the box at the head of a chapter. Evidence is linked by ordinary references, so that a
 strict build names what does not resolve.
 """
 
@@ -21,15 +21,21 @@ from sphinx.util.typing import ExtensionMetadata
 
 VERDICTS = {
     "已证明": ("proved", "书中有完整的证明。"),
-    "数值成立": ("numerical", "没有一般的证明，或者不是数学命题；旁边的代码算出的结果与它一致，每次构建和测试都重新核对。"),
+    "数值成立": (
+        "numerical",
+        "没有一般的证明，或者不是数学命题；旁边的代码算出的结果与它一致，每次测试都重新核对。",
+    ),
     "已复现": ("reproduced", "重做了论文的实验，得到同样的结果。"),
     "部分复现": ("partly", "重做了，只得到一部分；做到哪里，写在说明里。"),
-    "被后来工作否定或限定": ("qualified", "2014 年以后的研究表明它不成立，或者只在某些条件下成立。"),
+    "被后来工作否定或限定": (
+        "qualified",
+        "2014 年以后的研究，或者本书的更正，表明它不成立，或者只在某些条件下成立。",
+    ),
     "此处无法检验": ("untested", "本书没有检验；为什么，写在说明里。"),
 }
 NEEDS_NOTE = ("部分复现", "被后来工作否定或限定", "此处无法检验")
 SOURCES = {"paper": "", "configuration": "作者公开的配置", "book": "本书另问"}
-KINDS = {"proof": "证明", "live": "检验", "run": "运行", "test": "测试", "cite": "文献"}
+KINDS = {"text": "原文", "proof": "证明", "live": "检验", "run": "运行", "test": "测试", "cite": "文献"}
 METRICS = {"parzen": "", "parzen_last": "最后的权重"}
 
 Claim = Mapping[str, Any]
@@ -52,11 +58,15 @@ def measured(record: Mapping[str, Any], path: str) -> float:
     return float(found)
 
 
-def verdict_of(check: Mapping[str, Any], record: Mapping[str, Any]) -> str:
-    """The verdict that a published number allows."""
-    value = measured(record, check["value"])
-    holds = check.get("at_least", -float("inf")) <= value <= check.get("at_most", float("inf"))
-    verdict: str = check["holds" if holds else "fails"]
+def holds(bound: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    value = measured(record, bound["value"])
+    return bool(bound.get("at_least", -float("inf")) <= value <= bound.get("at_most", float("inf")))
+
+
+def verdict_of(check: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> str:
+    """The verdict that the published numbers allow: `holds` where all bounds hold, else `fails`."""
+    everywhere = all(holds(bound, records[bound["run"]]) for bound in check["where"])
+    verdict: str = check["holds" if everywhere else "fails"]
     return verdict
 
 
@@ -112,7 +122,7 @@ class LedgerDirective(SphinxDirective):
         return record
 
     def run_link(self, name: str) -> str:
-        return f"{{ref}}`{name} <{self.ledger['runs'][name]}>`"
+        return f"{{ref}}`{name} <run-{name}>`"  # in the list of provenance.md
 
     def test_link(self, test: str) -> str:
         """The test's name; a link only where the settings name a repository."""
@@ -131,8 +141,8 @@ class Claims(LedgerDirective):
     def run(self) -> list[nodes.Node]:
         sections = self.load()["sections"]
         key = directives.choice(self.arguments[0], tuple(sections))
-        box = nodes.admonition("", nodes.title("", "本节主张"), classes=["claim", "claims"])
-        claims = nodes.bullet_list(classes=["claims-list"])
+        box = nodes.admonition("", nodes.title("", "本节主张"), classes=["claim"])
+        claims = nodes.bullet_list(classes=["claims"])
         for claim in self.ledger["claims"]:
             if claim["section"] == key:
                 claims += nodes.list_item("", *self.entry(claim))
@@ -141,13 +151,13 @@ class Claims(LedgerDirective):
 
     def entry(self, claim: Claim) -> list[nodes.Node]:
         source = SOURCES[claim.get("source", "paper")]
-        told = f"{{ref}}`主张 {claim['id']} <claim-{claim['id']}>`　" + (f"（{source}）" if source else "")
-        shown = [reference(label) for kind in ("proof", "live") for label in links(claim, kind)]
+        told = f"{{ref}}`{claim['id']} <claim-{claim['id']}>` " + (f"（{source}）" if source else "")
+        shown = [reference(label) for kind in ("text", "proof", "live") for label in links(claim, kind)]
         shown += [f"运行{self.run_link(name)}" for name in links(claim, "run")]
         if keys := links(claim, "cite"):
             shown.append(f"{{cite:t}}`{','.join(keys)}`")
-        evidence = f"→ {'、'.join(shown)}　" if shown else ""
-        return self.parse(told + claim["claim"].strip(), "", evidence + badge(claim["verdict"]))
+        evidence = f"{badge(claim['verdict'])} → {'、'.join(shown)}"
+        return self.parse(told + claim["claim"].strip(), "", evidence)
 
 
 class Ledger(LedgerDirective):
@@ -173,7 +183,7 @@ class Ledger(LedgerDirective):
             )
         of = Counter(claim.get("source", "paper") for claim in claims)
         others = "，".join(f"{SOURCES[source]} {of[source]} 条" for source in SOURCES if source != "paper")
-        total = f"共 {len(claims)} 条：论文 {of['paper']} 条，{others}。"
+        total = f"共 {len(claims)} 条：论文 {of['paper']} 条，{others}。结论只有六种："
         return nodes.container("", nodes.paragraph("", total), told)
 
     def section(self, key: str, title: str, chapter: str) -> nodes.Node:
@@ -193,7 +203,7 @@ class Ledger(LedgerDirective):
             name, self.env.docname, name, f"主张 {number}"
         )
         source = SOURCES[claim.get("source", "paper")]
-        told = f"[主张 {number}]{{.claim-number}} {badge(claim['verdict'])}" + (f" {source}" if source else "")
+        told = f"主张 {number} {badge(claim['verdict'])} {source}".strip()
         term = nodes.term("", "", *self.parse(told)[0].children, ids=[name])
         body = nodes.definition("", *self.parse(claim["claim"]))
         facts = nodes.definition_list(classes=["record"])
@@ -206,6 +216,7 @@ class Ledger(LedgerDirective):
 
     def evidence(self, claim: Claim) -> Iterator[tuple[str, Sequence[str]]]:
         told = {
+            "text": lambda labels: ["、".join(map(reference, labels))],
             "proof": lambda labels: ["、".join(map(reference, labels))],
             "live": lambda labels: ["、".join(map(reference, labels))],
             "run": lambda names: [
