@@ -78,6 +78,9 @@ def mend_pages(app: Sphinx, exception: Exception | None) -> None:
             page.write_text(mended, "utf-8")
     for script in Path(app.outdir, "_static/scripts").glob("fontawesome.js*"):
         script.unlink()
+    for script in Path(app.outdir, "_static").glob("togglebutton.js"):  # it names the buttons that it makes
+        named = script.read_text("utf-8")
+        script.write_text(named.replace("Toggle hidden content", NAMES["Toggle hidden content"]), "utf-8")
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
