@@ -8,6 +8,7 @@ import re
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -18,10 +19,17 @@ ICONS = re.compile(r'\s*<script[^>]*\bsrc="[^"]*/fontawesome\.js[^"]*"></script>
 # It also has every page fetch the index of the search, which only the search page reads.
 SEARCH = re.compile(r'\s*<script src="[^"]*(searchtools|language_data|searchindex)\.js[^"]*"></script>')
 
-# What those who listen are told of the parts of a page: the sidebar is a landmark, a list of footnotes is none.
+# What those who listen are told: the sidebar is a landmark, a list of footnotes is none.
 ROLES = {
     '<div id="pst-primary-sidebar"': '<div id="pst-primary-sidebar" role="region" aria-label="侧栏"',
     '<aside class="footnote-list': '<aside role="none" class="footnote-list',
+}
+# What the theme itself would write: in the footer, and with the button for issues.
+WORDS = {
+    "© Copyright ": "© ",
+    "title=Issue%20on%20page%20%2F": f"title={quote('勘误：')}",
+    "&amp;body=Your%20issue%20content%20here.": "",
+    "&body=Your%20issue%20content%20here.": "",
 }
 
 NAMES = {
@@ -72,7 +80,7 @@ def mend_pages(app: Sphinx, exception: Exception | None) -> None:
         mended = english.sub(lambda name: f'{name[1]}="{NAMES[name[2]]}"', ICONS.sub("", html))
         if page.name != "search.html":
             mended = SEARCH.sub("", mended)
-        for tag, named in ROLES.items():
+        for tag, named in (ROLES | WORDS).items():
             mended = mended.replace(tag, named)
         if mended != html:
             page.write_text(mended, "utf-8")

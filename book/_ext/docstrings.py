@@ -11,10 +11,28 @@ def plain(app: Sphinx, what: str, name: str, thing: object, options: object, lin
     text = "\n".join(lines)
     parts = re.split(r"(`+[^`]+`+)", text)
     parts[::2] = [re.sub(r"([*|_])", r"\\\1", part) for part in parts[::2]]
-    parts[2::2] = [rf"\ {part}" if part[:1].isalpha() else part for part in parts[2::2]]
+    parts[2::2] = [re.sub(r"^(?=[^\s.,;:!?)\]'\"-])", r"\\ ", part) for part in parts[2::2]]
+    parts[:-1:2] = [re.sub(r"(?<=[^\s(\['\"-])\Z", r"\\ ", part) for part in parts[:-1:2]]
     lines[:] = "".join(parts).split("\n")
+
+
+def name_defaults(
+    app: Sphinx,
+    what: str,
+    name: str,
+    thing: object,
+    options: object,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None]:
+    """Show a default that is a function or a class by its name: as `<function f>` Sphinx can't read it."""
+    if signature:
+        signature = re.sub(r"<(?:function|class) '?(?:\w+\.)*(\w+)[^>]*>", r"\1", signature)
+        signature = signature.replace("<factory>", "...")
+    return signature, returns
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect("autodoc-process-docstring", plain)
+    app.connect("autodoc-process-signature", name_defaults)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
