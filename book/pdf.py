@@ -172,7 +172,8 @@ def take_article(soup: BeautifulSoup, file: Path, names: dict[Path, str], ids: d
         if tag.get_text().strip().count("\n") < WHOLE:
             (tag.find_parent("div", class_="cell_input") or tag)["data-whole"] = ""
     for label in article.select("span[id]:empty:has(+ :is(h1, h2, h3, h4, h5, h6))"):
-        label.find_next_sibling().insert(0, label.extract())  # else it may stay behind on the page before
+        if heading := label.find_next_sibling():  # else it may stay behind on the page before
+            heading.insert(0, label.extract())
     for tag in article.select("h1, h2, h3, h4, h5, h6"):
         tag["data-title"] = plain(tag.get_text())
     for tag in article.select("[src]"):
