@@ -21,7 +21,6 @@ CHANGES = {
     "mnist": {"ema": 0.99995},
     "mnist-minimax": {"loss": "minimax"} | BF16,
     "faces": BF16,
-    "cifar10": BF16,
     "cifar10-conv": BF16,
     "pytorch-gan": BF16,
 }
