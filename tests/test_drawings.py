@@ -1,6 +1,7 @@
 """The drawings beside §3 and §4: the data that they were given, in the colours that mean something."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -239,4 +240,12 @@ def test_a_course_has_a_line_for_each_average_beside_the_papers_figure():
     assert last.get_xydata().tolist() == [[10, 50], [20, 60]]
     assert average.get_xydata().tolist() == [[10, 70], [20, 90]]
     assert last.get_linestyle() != average.get_linestyle()
-    assert [text.get_text() for text in axes.texts] == ["225", "last", "0.99"]
+    assert [text.get_text() for text in axes.texts] == ["last", "0.99", "225"]
+
+
+def test_the_names_of_a_courses_lines_do_not_touch():
+    scores = [{"epoch": 10, "decay": decay, "mean": 224.0 + decay} for decay in (0.0, 0.99, 0.999)]
+    (axes,) = drawings.course([{"epoch": 1, "decay": 0.0, "mean": 0.0}, *scores], paper=225).axes
+    heights = [text.xy[1] for text in axes.texts]
+    apart = [after - before for before, after in pairwise(heights)]
+    assert min(apart) > 0.05 * np.ptp(axes.get_ylim())
