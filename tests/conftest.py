@@ -1,8 +1,14 @@
 """What several modules' tests need."""
 
+import subprocess
+import sysconfig
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.io import savemat
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -27,3 +33,14 @@ def tfd():
 def tfd_folder(tfd, tmp_path):
     savemat(tmp_path / "TFD_48x48.mat", tfd)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The site, built strictly: the folder of its HTML."""
+    output = tmp_path_factory.mktemp("site")
+    program = Path(sysconfig.get_path("scripts"), "jupyter-book")
+    command = [program, "build", ROOT, "--path-output", output, "-W", "-n", "--keep-going"]
+    build = subprocess.run(command, cwd=output, capture_output=True, text=True)
+    assert build.returncode == 0, build.stdout + build.stderr
+    return output / "_build/html"

@@ -4,8 +4,6 @@ import copy
 import importlib.util
 import os
 import re
-import subprocess
-import sysconfig
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -44,16 +42,6 @@ def shown(page, but=""):
     for tag in article.select(f"details.hide .cell_input, summary, .headerlink, script, style{but}"):
         tag.decompose()
     return article
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    output = tmp_path_factory.mktemp("site")
-    program = Path(sysconfig.get_path("scripts"), "jupyter-book")
-    command = [program, "build", "-q", ROOT, "--path-output", output]  # how strictly, is for test_site
-    build = subprocess.run(command, cwd=output, capture_output=True, text=True)
-    assert build.returncode == 0, build.stdout + build.stderr
-    return output / "_build/html"
 
 
 @pytest.fixture(scope="module")

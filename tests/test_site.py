@@ -33,16 +33,6 @@ QUIET = (
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("site")
-    program = Path(sysconfig.get_path("scripts"), "jupyter-book")
-    command = [program, "build", ROOT, "--path-output", output, "-W", "-n", "--keep-going"]
-    build = subprocess.run(command, cwd=output, capture_output=True, text=True)
-    assert build.returncode == 0, build.stdout + build.stderr
-    return output / "_build/html"
-
-
-@pytest.fixture(scope="session")
 def pages(site: Path) -> dict[str, BeautifulSoup]:
     """Every page by its path in the site; `index.html` in the root only leads to the cover."""
     files = [site / "search.html", *sorted(site.glob("book/**/*.html"))]
