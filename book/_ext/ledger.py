@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from docutils import nodes
 from docutils.parsers.rst import directives
+from results import comparable, figure
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
@@ -91,11 +92,10 @@ def figures(record: Mapping[str, Any]) -> Iterator[str]:
     """A run's Parzen figures and how far it went, as its record has them."""
     from gan import recipes  # brings torch: only where a page with runs is read
 
-    if record["recipe"].get("scaling") != "gcn":  # there no σ of the ten is wide enough
+    if comparable(record):
         for name, words in METRICS.items():
             if estimate := record["metrics"].get(name):
-                text = f"{words} {estimate['mean']:.1f} ± {estimate['standard_error']:.1f} 纳特"
-                yield text.strip().replace("-", "−")
+                yield f"{words} {figure(estimate)} 纳特".strip()
     epochs, whole = record["recipe"]["epochs"], recipes.recipe(record["recipe"]["name"]).epochs
     yield f"{epochs} 轮" if epochs >= whole else f"{epochs} 轮，配方规定 {whole} 轮"
 

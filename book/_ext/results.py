@@ -81,6 +81,11 @@ def figure(estimate: Mapping[str, Any]) -> str:
     return f"{estimate['mean']:.1f} ± {estimate['standard_error']:.1f}".replace("-", "−")
 
 
+def comparable(record: Mapping[str, Any]) -> bool:
+    """Whether its Parzen figures mean something: for normalised images no σ of the ten is wide enough."""
+    return record["recipe"].get("scaling") != "gcn"
+
+
 def origin(record: Mapping[str, Any]) -> list[Fact]:
     """Where and when a record was made, with what, from which data."""
     facts: list[Fact] = [
@@ -136,7 +141,7 @@ def run_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
         ("种子", str(record["recipe"]["seed"])),
         ("轮数", schedule(record)),
     ]
-    if record["recipe"].get("scaling") != "gcn":  # there no σ of the ten is wide enough
+    if comparable(record):
         facts += [parzen(which, estimate) for which, estimate in record["metrics"].items()]
     engine = [("引擎", [code(record["engine"])])] if "engine" in record else []
     return [*facts, *origin(record), *engine, ("权重", weights(path.parent))]
