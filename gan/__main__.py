@@ -23,6 +23,7 @@ def train(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite,
         averages=arguments.average,
         data_dir=arguments.data_dir,
+        start=arguments.start,
     )
     if int(os.environ.get("RANK", 0)):  # of torchrun's processes only the first one speaks
         return
@@ -50,13 +51,18 @@ def sweep(arguments: argparse.Namespace) -> None:
         data_dir=arguments.data_dir,
         device=arguments.device,
         engine=arguments.engine,
+        start=arguments.start,
     )
     print(f"written to {path}")
 
 
 def publish(arguments: argparse.Namespace) -> None:
     run = gan.publishing.publish(
-        gan.Run.load(arguments.folder), arguments.name, ema=arguments.average, data_dir=arguments.data_dir
+        gan.Run.load(arguments.folder),
+        arguments.name,
+        ema=arguments.average,
+        data_dir=arguments.data_dir,
+        unfinished=arguments.unfinished,
     )
     for name, figure in run.record["metrics"].items():
         print(f"{name}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
@@ -103,6 +109,10 @@ def parser() -> argparse.ArgumentParser:
             help="a field of the recipe, as papermill's -p (repeat it)",
         )  # fmt: skip
         command.add_argument("--out", type=Path, help="the run's folder (default: runs/RECIPE…)")
+        command.add_argument(
+            "--from", dest="start", type=Path, metavar="FOLDER",
+            help="go on from the weights of a shorter run of the same recipe, with fresh momenta",
+        )  # fmt: skip
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0, … or mps")
         command.add_argument("--engine", default="auto", help="auto, eager, compiled or graph")
         command.add_argument(
@@ -121,12 +131,13 @@ def parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=evaluate)
 
-    command = commands.add_parser("publish", help="measure a finished run and write it to book/results/")
+    command = commands.add_parser("publish", help="measure a run and write it to book/results/")
     command.add_argument("folder", type=Path, help="a run's folder")
     command.add_argument("name", help="its name under book/results/")
     command.add_argument(
         "--average", type=float, help="decay of the average of G's weights to publish (default: the recipe's)"
     )
+    command.add_argument("--unfinished", action="store_true", help="publish it as it stands")
     command.set_defaults(run=publish)
 
     command = commands.add_parser("yardsticks", help="Table 1's figure of samples that no model made")

@@ -110,11 +110,16 @@ def move(optimizer: Optimizer, gradient: Sequence[Tensor], max_norm: float = 0.0
         w.grad = g
     optimizer.step()
     if max_norm:
-        with torch.no_grad():
-            for w in weights:
-                if w.ndim > 1:
-                    norms = torch.linalg.vector_norm(w.flatten(1), dim=1).clamp_min_(max_norm)
-                    w.mul_((max_norm / norms).view(-1, *[1] * (w.ndim - 1)))
+        cap_norms(weights, max_norm)
+
+
+@torch.no_grad()
+def cap_norms(weights: Iterable[Tensor], max_norm: float) -> None:
+    """Shrink the weights of each unit, a row of its layer's, to ``max_norm`` where their norm exceeds it."""
+    for w in weights:
+        if w.ndim > 1:
+            norms = torch.linalg.vector_norm(w.flatten(1), dim=1).clamp_min_(max_norm)
+            w.mul_((max_norm / norms).view(-1, *[1] * (w.ndim - 1)))
 
 
 def discriminator_step(

@@ -165,6 +165,17 @@ def tile(images: NDArray, columns: int, gap: int = 1) -> NDArray[np.uint8]:
     return picture[: len(picture) - gap, : picture.shape[1] - gap]
 
 
+def untile(picture: NDArray[np.uint8], columns: int, gap: int = 1) -> NDArray[np.uint8]:
+    """The images of a `tile`, uint8 (n, c, h, w)."""
+    width = (picture.shape[1] + gap) // columns
+    cells = np.pad(picture, ((0, gap), (0, gap), (0, 0)))
+    height = width  # all images here are square
+    rows = cells.reshape(-1, height, columns, width, cells.shape[2]).transpose(0, 2, 4, 1, 3)
+    return rows[:, :, :-1, : height - gap, : width - gap].reshape(
+        -1, cells.shape[2] - 1, height - gap, width - gap
+    )
+
+
 def figure2(images: NDArray, pool: NDArray, rows: int) -> NDArray[np.uint8]:
     """Figure 2's picture: ``rows`` rows of samples, each followed by its last one's nearest in ``pool``.
 

@@ -40,7 +40,9 @@ def choose(engine: str, device: torch.device, updates: int) -> str:
 def _compiler_works(device: torch.device) -> bool:
     """Whether torch.compile does anything here: it needs a C++ compiler, or Triton on a GPU."""
     try:
-        return bool(torch.compile(lambda x: x * 2)(torch.ones(8, device=device)).sum() == 16)
+        with warnings.catch_warnings():  # its own modules' warnings, at their first import
+            warnings.simplefilter("ignore")
+            return bool(torch.compile(lambda x: x * 2)(torch.ones(8, device=device)).sum() == 16)
     except Exception:  # whatever a missing compiler, header or driver raises
         return False
 

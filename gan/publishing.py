@@ -29,6 +29,7 @@ def publish(
     data_dir: str | os.PathLike[str] | None = None,
     z_seed: int = 0,
     ema: float | None = None,
+    unfinished: bool = False,
 ) -> Run:
     """Write ``run`` to ``root/name`` as a published run, whole or not at all, and return that.
 
@@ -39,11 +40,18 @@ def publish(
     With ``ema``, the decay of an average of G's weights that was kept beside (`gan.train`), the run is
     published as that of the recipe with this ``ema``, whose game is the same, bit for bit; it has no film,
     as that was made of other weights.
+
+    ``unfinished`` publishes a run as it stands, as one of so many epochs as it has: a game's first epochs
+    do not depend on how many are to follow. Where `gan.sweep` kept the best weights, they come too.
     """
-    if not run.finished:
+    done = len(run.history)
+    if not run.finished and not unfinished:
         raise ValueError(
-            f"{run.folder} has {len(run.history)} of {run.recipe.epochs} epochs: finish it before publishing"
+            f"{run.folder} has {done} of {run.recipe.epochs} epochs: finish it before publishing, or publish "
+            f"it as it stands with --unfinished"
         )
+    if not done:
+        raise ValueError(f"{run.folder} has no finished epoch: there is nothing to publish yet")
     if len(data.SHAPES[run.recipe.dataset]) < 3:
         raise ValueError(
             f"{run.folder} was trained on {run.recipe.dataset}, which has no images, as a published run must"
@@ -56,18 +64,25 @@ def publish(
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
         part = Path(scratch) / name
         part.mkdir()
-        run = Run.load(run.folder)  # not the caller's networks
-        if ema is not None:
-            recipe = run.recipe.model_copy(update={"ema": ema})
-            run = replace(run, recipe=recipe, record=run.record | {"recipe": recipe.model_dump(mode="json")})
+        run = Run.load(_as_it_stands(run.folder, Path(scratch) / "run"))  # not the caller's networks
+        recipe = run.recipe.model_copy(
+            update={"epochs": len(run.history)} | ({} if ema is None else {"ema": ema})
+        )
+        run = replace(run, recipe=recipe, record=run.record | {"recipe": recipe.model_dump(mode="json")})
         generators = {"": run.averaged(run.recipe.ema)}
         if run.recipe.ema:
             generators["-last"] = run.averaged(0)
+        best, best_epoch = run.best() or (None, 0)
+        if best:
+            generators["-best"] = best
         networks = {f"generator{which}": generator for which, generator in generators.items()}
         for which, network in (networks | {"discriminator": run.discriminator}).items():
             network.half().float()
             path = part / f"{which}.safetensors"
-            save_file({key: w.half().contiguous() for key, w in network.state_dict().items()}, path)
+            halves = {key: w.half().contiguous() for key, w in network.state_dict().items()}
+            save_file(
+                halves, path, metadata={"epoch": str(best_epoch)} if which == "generator-best" else None
+            )
             if path.stat().st_size > LARGEST:
                 path.unlink()
         metrics = {
@@ -76,6 +91,8 @@ def publish(
             )
             for which, network in generators.items()
         }
+        if best:
+            metrics["parzen_best"]["epoch"] = best_epoch
         record = run.record | {"metrics": metrics, "film": []}
         record["seeds"] = record["seeds"] | {"samples": z_seed}
         pictures = _pictures(run.recipe, generators[""], dataset, z_seed)
@@ -92,6 +109,15 @@ def publish(
             shutil.rmtree(root / name)
         os.replace(part, root / name)
     return Run.load(root / name)
+
+
+def _as_it_stands(folder: Path, copy: Path) -> Path:
+    """A copy of a run's folder, which may be in training: all that is read of it is of one moment."""
+    copy.mkdir()
+    for path in folder.iterdir():
+        if path.is_file() and not path.name.startswith("."):
+            shutil.copy2(path, copy)
+    return copy
 
 
 def _pictures(recipe: Recipe, generator: Generator, dataset: data.Dataset, z_seed: int) -> dict[str, NDArray]:

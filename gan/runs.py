@@ -22,7 +22,9 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from . import data, parzen
@@ -30,7 +32,7 @@ from .nets import Discriminator, Generator, interpolate, networks
 from .recipes import Recipe, parse
 from .recipes import recipe as preset_of
 
-RECORD, HISTORY, CHECKPOINT = "run.json", "history.csv", "checkpoint.pt"
+RECORD, HISTORY, CHECKPOINT, BEST = "run.json", "history.csv", "checkpoint.pt", "best.safetensors"
 STEPS = 12  # along each of Figure 3's lines
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 PROVENANCE = (
@@ -93,6 +95,15 @@ class Run:
         """D in evaluation mode, on the CPU."""
         checkpoint = read_checkpoint(self.folder)
         return self._restore(1, "discriminator", checkpoint and checkpoint["discriminator"])
+
+    def best(self) -> tuple[Generator, int] | None:
+        """G as it was when its validation figure was best, and that epoch, where `gan.sweep` kept it."""
+        for name in (BEST, "generator-best.safetensors"):
+            if (path := self.folder / name).exists():
+                with safe_open(path, "pt") as file:
+                    epoch = int(file.metadata()["epoch"])
+                return self._restore(0, path.stem, load_file(path)), epoch
+        return None
 
     def _restore(self, player: int, which: str, weights: dict[str, Any] | None) -> Any:
         stage, _ = self.recipe.stage(len(self.history))
@@ -160,24 +171,68 @@ def check(folder: Path, recipe: Recipe, overwrite: bool = False) -> bool:
         return False
     if overwrite:
         return False
-    there = parse(_read_record(folder)["recipe"]).model_dump()
-    asked = recipe.model_dump()
-    differing = [
-        f"{field} = {there[field]!r}, not {asked[field]!r}"
-        for field in asked
-        if there[field] != asked[field] and not (field == "epochs" and asked[field] > there[field])
-    ]
-    if differing:
+    if differing := _differing(parse(_read_record(folder)["recipe"]), recipe):
         raise ValueError(
-            f"{folder} holds another run ({'; '.join(differing)}): choose another folder, or overwrite=True; "
+            f"{folder} holds another run ({differing}): choose another folder, or overwrite=True; "
             f"only a larger epochs goes on from where it was"
         )
     return True
 
 
+def _differing(there: Recipe, asked: Recipe) -> str:
+    """In words, where a run of ``there`` is no beginning of one of ``asked``."""
+    return "; ".join(
+        f"{field} = {old!r}, not {new!r}"
+        for (field, old), new in zip(there.model_dump().items(), asked.model_dump().values(), strict=True)
+        if old != new and not (field == "epochs" and new > old)
+    )
+
+
+def beginning(folder: str | os.PathLike[str], recipe: Recipe, dataset: data.Dataset) -> Run:
+    """The run in ``folder``, from whose weights one of ``recipe`` may go on; else ValueError in one line."""
+    run = Run.load(folder)
+    done = len(run.history)
+    if not done:
+        raise ValueError(f"{folder} has no finished epoch to go on from")
+    if done >= recipe.epochs:
+        raise ValueError(
+            f"{folder} has {done} epochs already: to go on from it, epochs must be more than that, "
+            f"not {recipe.epochs}"
+        )
+    if differing := _differing(run.recipe.model_copy(update={"epochs": done}), recipe):
+        raise ValueError(f"{folder} holds a run of another recipe ({differing}): it can't be gone on from")
+    if run.record["data_sha256"] != dataset.digest:
+        raise ValueError(f"{folder} was trained on other {dataset.name} data than is loaded here")
+    return run
+
+
+def known_state(run: Run, iterations: int) -> dict[str, Any]:
+    """What ``run``'s weights, history and film tell of its state; an epoch has ``iterations``."""
+    ema, done = run.recipe.ema, len(run.history)
+    checkpoint = read_checkpoint(run.folder)
+    return {
+        "generator": run.averaged(0).state_dict(),
+        "discriminator": run.discriminator.state_dict(),
+        "averages": {ema: run.generator.state_dict()} if ema else {},
+        "averaged": {ema: run.recipe.stage(done)[1] * iterations} if ema else {},
+        "history": run.history.to_dict("records"),
+        "film": checkpoint["film"] if checkpoint else _film(run),
+    }
+
+
+def _film(run: Run) -> dict[int, Tensor]:
+    """A published run's film, from its picture."""
+    epochs = run.record.get("film", [])
+    if not epochs:
+        return {}
+    with Image.open(run.folder / "film.png") as picture:
+        frames = torch.from_numpy(data.untile(np.asarray(picture), columns=len(epochs), gap=1))
+    return dict(zip(epochs, frames.unflatten(0, (-1, len(epochs))).unbind(1), strict=True))
+
+
 def clear(folder: Path) -> None:
     """Remove a run's own files from ``folder``, and nothing else."""
-    for name in (CHECKPOINT, HISTORY, RECORD):
+    for name in (CHECKPOINT, HISTORY, BEST, RECORD):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -200,13 +255,19 @@ def latest(record: dict[str, Any]) -> dict[str, Any]:
     return record.get("resumed", [record])[-1]
 
 
-def resumed_record(before: dict[str, Any], now: dict[str, Any], epoch: int) -> dict[str, Any]:
-    """run.json of a run that goes on after ``epoch``; says so where machine or code are not the same."""
+def resumed_record(
+    before: dict[str, Any], now: dict[str, Any], epoch: int, weights: str | None = None
+) -> dict[str, Any]:
+    """run.json of a run that goes on after ``epoch``; says so where machine or code are not the same.
+
+    So it does where ``weights`` of that precision are all that is left of its state.
+    """
     last = latest(before)
     record = {"engine": "eager"} | before | {"recipe": now["recipe"]}
+    record.pop("metrics", None), record.pop("film", None)
     keys = ("device", "versions", "commit", "engine")
-    if any(now[key] != last.get(key, "eager") for key in keys):
-        here = {key: now[key] for key in ("started", *keys)}
+    if weights or any(now[key] != last.get(key, "eager") for key in keys):
+        here = {key: now[key] for key in ("started", *keys)} | ({"from_weights": weights} if weights else {})
         record["resumed"] = [*before.get("resumed", []), {"after_epoch": epoch, **here}]
     return record
 
@@ -220,6 +281,13 @@ def save(folder: Path, record: dict[str, Any], checkpoint: dict[str, Any]) -> No
         history.to_csv(part, index=False, float_format="%.6g")
     record["seconds"] = round(float(history["seconds"].sum()), 1)
     write_record(folder, record)
+
+
+def keep_best(folder: Path, generator: Generator, epoch: int) -> None:
+    """Keep G's weights in ``folder``, in float16, as those of the best epoch so far."""
+    halves = {key: w.half().contiguous() for key, w in generator.state_dict().items()}
+    with whole(folder / BEST) as part:
+        save_file(halves, part, metadata={"epoch": str(epoch)})
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:

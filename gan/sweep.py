@@ -6,6 +6,7 @@ The paper's figure is one number at the end of a run; what choices are made on i
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +33,8 @@ def sweep(
 
     The file holds run.json's fields and ``scores``, for each ``every`` epochs: the figures on the validation
     split (`gan.runs.estimate`) of G's last weights, ``decay`` 0, and of their averages with decays
-    ``averages``, whether or not the recipe has one. A sweep that was stopped, or is to be longer, goes on.
+    ``averages``, whether or not the recipe has one; G's weights at the best of the recipe's own figures are
+    kept beside the run (`gan.Run.best`). A sweep that was stopped, or is to be longer, goes on.
     ``how`` is for `gan.train`.
     """
     if every < 1:
@@ -51,8 +53,11 @@ def sweep(
         if epoch % every and epoch != recipe.epochs:
             return
         scores[:] = [one for one in scores if one["epoch"] < epoch]
+        before = [one["mean"] for one in scores if one["decay"] == recipe.ema]
         for decay in decays:
             figure = runs.estimate(recipe, sampler(players, decay), split="valid", data_dir=data_dir)
+            if decay == recipe.ema and figure["mean"] > max(before, default=-math.inf):
+                runs.keep_best(out, sampler(players, decay), epoch)
             kept = {key: figure[key] for key in ("mean", "standard_error", "sigma")}
             scores.append({"epoch": epoch, "decay": decay, **kept})
         write(runs.Run.load(out).record)

@@ -12,21 +12,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import data, runs
-from .algorithm1 import STATISTICS, Players
+from .algorithm1 import STATISTICS, Players, cap_norms
 from .engine import choose, iteration, join, mean, processes, tell
 from .nets import Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
 from .runs import Run
 
-SAVE_EVERY = 5.0  # seconds between checkpoints, which stand at the ends of epochs
-FILMED = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 250)
+SAVE_EVERY = 5.0  # seconds between checkpoints, which stand at the ends of epochs; longer where …
+SAVED_IN = 0.25  # … one takes more than so many seconds: a twentieth of the time may go into them
+FILMED = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 250, 500, 1000, 1500, 2000)
 """Epochs after which a run keeps a picture of the same FILM samples."""
 FILM = 10
 
@@ -42,6 +44,7 @@ def train(
     after_epoch: Callable[[int, Players], None] | None = None,
     engine: str = "auto",
     averages: Sequence[float] = (),
+    start: str | os.PathLike[str] | None = None,
 ) -> Run:
     """Train ``recipe`` in the folder ``out`` and return the run. Source: Algorithm 1, §5.
 
@@ -53,9 +56,13 @@ def train(
     ``averages`` are decays of further averages of G's weights to keep, in ``players.averages`` and in the
     checkpoint; they change nothing else.
 
+    A new run may ``start`` from the weights of a shorter one of the same recipe, published ones too: at its
+    epoch and its rate, with fresh momenta and random numbers, as run.json then says.
+
     In the processes of ``torchrun`` each takes an equal part of every minibatch; the first one writes.
 
-    ValueError: ``out`` holds another recipe's run or no run, or the batch does not fit the data.
+    ValueError: ``out`` holds another recipe's run or no run, ``start`` is no beginning of this recipe's,
+    or the batch does not fit the data.
     FloatingPointError: a loss is no longer finite; the folder keeps the last good checkpoint.
     """
     folder = Path(out)
@@ -72,11 +79,23 @@ def train(
             f"training images; {dataset.name} has {len(images)}"
         )
     choose(engine, where, updates=0)
+    begun = None if start is None else runs.beginning(start, recipe, dataset)
     try:
         with ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng([where.index or 0] if where.type == "cuda" else []))
             tell(partial(_occupy, folder, stack, overwrite))
-            _play(recipe, folder, dataset, images, where, engine, progress and writes, after_epoch, averages)
+            _play(
+                recipe,
+                folder,
+                dataset,
+                images,
+                where,
+                engine,
+                progress and writes,
+                after_epoch,
+                averages,
+                begun,
+            )
     except Timeout:
         raise ValueError(f"{folder} is being trained by another process: choose another folder") from None
     return tell(lambda: Run.load(folder))
@@ -117,6 +136,9 @@ def make_players(recipe: Recipe, images: Any, device: torch.device) -> Players:
     bias = marginal_bias(torch.from_numpy(data.scale(images))) if recipe.g_output == "sigmoid" else None
     generator, discriminator = networks(recipe, data.scale(images[:1]).shape[1:], bias)
     generator, discriminator = generator.to(device), discriminator.to(device)
+    if recipe.max_norm:  # holds before the first move too
+        for network in (generator, discriminator):
+            cap_norms(network.parameters(), recipe.max_norm)
     bf16 = partial(torch.autocast, device.type, torch.bfloat16, cache_enabled=False)
     return Players(
         generator,
@@ -149,19 +171,20 @@ def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
 class Average:
     """An exponential average of a network's weights; what is no weight (batch norm's statistics) is copied.
 
-    It starts from the weights after the first update.
+    Debiased: after n updates those of update i have the share (1 − decay)·decay^(n − i) / (1 − decay^n).
     """
 
     def __init__(self, network: Generator, decay: float) -> None:
         self.module = copy.deepcopy(network)
+        self.weights: list[Tensor] = list(self.module.parameters())
         self.decay = decay
         self.updates = 0
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
         self.updates += 1
-        share = 1.0 if self.updates == 1 else 1 - self.decay
-        torch._foreach_lerp_(list(self.module.parameters()), list(network.parameters()), share)
+        share = (1 - self.decay) / (1 - self.decay**self.updates)
+        torch._foreach_lerp_(self.weights, list(network.parameters()), share)
         for kept, buffer in zip(self.module.buffers(), network.buffers(), strict=True):
             kept.copy_(buffer)
 
@@ -176,17 +199,18 @@ def _play(
     progress: bool,
     after_epoch: Callable[[int, Players], None] | None,
     decays: Sequence[float],
+    begun: Run | None,
 ) -> None:
     """The loop: from a fresh start, or from the checkpoint in ``folder``, to the recipe's last epoch."""
     iterations = len(images) // (recipe.batch_size * recipe.k)
-    record, state = tell(lambda: _begin(recipe, folder, dataset, device, engine, iterations))
+    record, state = tell(lambda: _begin(recipe, folder, dataset, device, engine, iterations, begun))
     done = len(state["history"]) if state else 0
     shown = len(data.SHAPES[recipe.dataset]) == 3
     torch.manual_seed(recipe.seed)
     players = make_players(recipe.stage(done)[0], images, device)
     players.averages = _averages(players, recipe, decays)
     if state:
-        history, film = _restore(state, players, device)
+        history, film = _restore(state, players, recipe, device)
     else:
         history, film = [], {}
         if shown:
@@ -194,11 +218,11 @@ def _play(
     iterate = iteration(players, recipe.updates, runs.latest(record)["engine"], device)
 
     x = resident(images, device)
-    saved = time.monotonic()
+    saved, took = time.monotonic(), 0.0
     total = recipe.epochs * iterations
     with tqdm(total=total, initial=done * iterations, unit="it", disable=not progress, leave=False) as bar:
         for epoch in range(done + 1, recipe.epochs + 1):
-            start = time.perf_counter()
+            began = time.perf_counter()
             stage, number = recipe.stage(epoch)
             if number == 1 < epoch:
                 players = second_stage(players, stage, images, device)
@@ -216,16 +240,18 @@ def _play(
                     f"epoch {epoch}: the losses are no longer finite ({means}); {folder} keeps the last good "
                     f"checkpoint; try a smaller learning_rate than {recipe.learning_rate}"
                 )
-            history.append({"epoch": epoch, **means, "seconds": time.perf_counter() - start})
+            history.append({"epoch": epoch, **means, "seconds": time.perf_counter() - began})
             if shown and epoch in FILMED:
                 film[epoch] = filmed(sampler(players, recipe.ema))
             if after_epoch:
                 after_epoch(epoch, players)
             bar.set_postfix_str(f"epoch {epoch}, V {means['value']:.3f}, −log 4 {-math.log(4):.3f}")
-            if epoch == recipe.epochs or time.monotonic() - saved > SAVE_EVERY:
+            if epoch == recipe.epochs or time.monotonic() - saved > SAVE_EVERY * max(1, took / SAVED_IN):
+                before = time.monotonic()
                 state = _state(players, history, film, device)
                 tell(partial(runs.save, folder, record, state))
                 saved = time.monotonic()
+                took = saved - before
 
 
 def _averages(players: Players, recipe: Recipe, decays: Sequence[float]) -> dict[float, Average]:
@@ -304,22 +330,33 @@ def _state(
 
 
 def _begin(
-    recipe: Recipe, folder: Path, dataset: data.Dataset, device: torch.device, engine: str, iterations: int
+    recipe: Recipe,
+    folder: Path,
+    dataset: data.Dataset,
+    device: torch.device,
+    engine: str,
+    iterations: int,
+    begun: Run | None,
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """run.json to go on with, and the checkpoint in ``folder``, if it has one."""
+    """run.json to go on with, and the state: a checkpoint's, or what is known of ``begun``'s."""
     record = runs.new_record(recipe, device, dataset)
     if processes() > 1:
         record["device"] = f"{processes()} × {record['device']}"
     if not (folder / runs.CHECKPOINT).exists():
         record["engine"] = choose(engine, device, recipe.epochs * iterations)
+        state = None
+        if begun:
+            weights = "float32" if (begun.folder / runs.CHECKPOINT).exists() else "float16"
+            record = runs.resumed_record(begun.record, record, len(begun.history), weights)
+            state = runs.known_state(begun, iterations)
         runs.write_record(folder, record)
-        return record, None
+        return record, state
     before = Run.load(folder).record
     if before["data_sha256"] != record["data_sha256"]:
         raise ValueError(
             f"{folder} was trained on other {dataset.name} data: choose another folder, or overwrite=True"
         )
-    state: dict[str, Any] = torch.load(folder / runs.CHECKPOINT, map_location="cpu", weights_only=True)
+    state = torch.load(folder / runs.CHECKPOINT, map_location="cpu", weights_only=True)
     kept = runs.latest(before).get("engine", "eager")
     if engine == "auto" and (kept != "graph" or device.type == "cuda"):
         engine = kept
@@ -330,19 +367,23 @@ def _begin(
 
 
 def _restore(
-    state: dict[str, Any], players: Players, device: torch.device
+    state: dict[str, Any], players: Players, recipe: Recipe, device: torch.device
 ) -> tuple[list[dict[str, float]], dict[int, Tensor]]:
     """Put all back as ``state`` has it; returns its history and its film.
 
-    An average that it lacks starts from G as it is now.
+    An average that it lacks starts from G as it is now; where it knows only weights, the rest is fresh.
     """
     players.generator.load_state_dict(state["generator"])
     players.discriminator.load_state_dict(state["discriminator"])
-    players.g_optimizer.load_state_dict(state["g_optimizer"])
-    players.d_optimizer.load_state_dict(state["d_optimizer"])
     for decay, average in players.averages.items():
         average.module.load_state_dict(state["averages"].get(decay, state["generator"]))
         average.updates = state["averaged"].get(decay, 1)
+    if "rng" not in state:  # not those of the first epochs once more
+        fresh = np.random.SeedSequence([recipe.seed, len(state["history"])])
+        torch.manual_seed(int(fresh.generate_state(1, np.uint64)[0]))
+        return state["history"], state["film"]
+    players.g_optimizer.load_state_dict(state["g_optimizer"])
+    players.d_optimizer.load_state_dict(state["d_optimizer"])
     torch.set_rng_state(state["rng"])
     if device.type == "cuda" and state["rng_cuda"] is not None:
         torch.cuda.set_rng_state(state["rng_cuda"], device)

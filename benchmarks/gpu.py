@@ -1,0 +1,175 @@
+"""What to do with a GPU that is there for a short time: parts in order, each with its own limit.
+
+    python benchmarks/gpu.py --minutes 8 --out DIR [--only PART …] [--small]
+
+The commands of a part run side by side. What they found is in DIR as soon as the part ends: how each ended
+and what it printed last in gpu.json, a published run as NAME.tar, all courses on the validation split in
+courses.tar. Called again it does what is left. ``--small`` plays the same parts on digits: a rehearsal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "book" / "results"
+PUBLISHING = 20.0  # seconds kept of the time for publishing a part's runs
+GAN = (sys.executable, "-m", "gan")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Commands that run side by side for at most ``seconds``; with ``trains`` each makes a run."""
+
+    seconds: float
+    commands: dict[str, Sequence[str]]
+    trains: bool = True
+    publishes: bool = True
+
+
+def sweep(recipe: str, *options: str, every: int = 25, **fields: object) -> list[str]:
+    """A training that is followed on the validation split."""
+    given = [word for field, value in fields.items() for word in ("-p", field, str(value))]
+    return [*GAN, "sweep", recipe, *given, "--every", str(every), *options]
+
+
+def parts(small: bool) -> dict[str, Part]:
+    """Every part by its name, the most wanted first."""
+    averages = [word for decay in (0.99995, 0.99999, 0.999998) for word in ("--average", str(decay))]
+    mnist, length = ("digits", 2) if small else ("mnist", 2000)
+    faces = {"epochs": 654, "second_stage_after": 454, "momentum_epochs": 2270, "precision": "bf16"}
+    tests = [sys.executable, "-m", "pytest", "-q", "tests/test_engine.py", "-k", "cuda"]
+    bench = [*GAN, "bench", "pytorch_gan", "mnist", "parzen", "profile", "--rounds", "2"]
+    if small:
+        tests, bench = [*tests, "--collect-only"], [*GAN, "bench", "nearest", "--rounds", "1"]
+    longer = () if small else ("--from", str(RESULTS / "mnist"))
+    return {
+        "tests": Part(90, {"tests": tests}, trains=False),
+        "seeds": Part(
+            600,
+            {
+                "mnist-s1": sweep(mnist, *averages, epochs=length, seed=1),
+                "mnist-s2": sweep(mnist, *averages, epochs=length, seed=2),
+                "mnist-gaussian": sweep(mnist, epochs=length, noise="gaussian"),
+                "mnist": sweep(mnist, *longer, epochs=length),
+            },
+        ),
+        "alternating": Part(
+            120,
+            {
+                f"mnist-alternating-{rate}": sweep(
+                    mnist, updates="alternating", learning_rate=rate, epochs=2 if small else 100, every=10
+                )
+                for rate in (0.05, 0.02, 0.01, 0.005)
+            },
+            publishes=False,
+        ),
+        "faces": Part(
+            400, {"faces": sweep("digits", epochs=2) if small else sweep("faces", every=50, **faces)}
+        ),
+        "bench": Part(120, {"bench": [*bench, "--out", "{out}/bench.json"]}, trains=False),
+    }
+
+
+class Session:
+    """A folder for what was found, one for runs in training, and the time that is left."""
+
+    def __init__(self, out: Path, minutes: float) -> None:
+        self.out, self.work = out, out.parent / f"{out.name}-work"
+        self.ends = time.monotonic() + 60 * minutes
+        self.state = out / "gpu.json"
+        out.mkdir(parents=True, exist_ok=True)
+        self.work.mkdir(exist_ok=True)
+
+    def done(self) -> dict[str, Any]:
+        return json.loads(self.state.read_text()) if self.state.exists() else {}
+
+    def play(self, part: Part) -> None:
+        """Run what is left of ``part`` for as long as it and the session may, and keep what came of it."""
+        before = self.done()
+        todo = {name: c for name, c in part.commands.items() if before.get(name, {}).get("ended") != "done"}
+        limit = min(part.seconds, self.ends - time.monotonic() - PUBLISHING * part.trains)
+        if not todo or limit <= 0:
+            return
+        start = time.monotonic()
+        running = {name: self.start(name, command, part.trains) for name, command in todo.items()}
+        while (
+            any(process.poll() is None for process in running.values()) and time.monotonic() - start < limit
+        ):
+            time.sleep(0.1)
+        for process in running.values():
+            process.send_signal(signal.SIGINT)  # which `gan` takes as Ctrl-C; one that has ended, not at all
+        ended = {name: self.end(process) for name, process in running.items()}
+        if part.trains:
+            self.keep(list(todo), part.publishes)
+        for name in todo:
+            self.tell(name, ended[name], time.monotonic() - start)
+
+    def end(self, process: subprocess.Popen) -> str:
+        try:
+            code = process.wait(timeout=PUBLISHING)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        return "done" if code == 0 else "stopped by the clock" if code in (130, 2, -2) else f"failed ({code})"
+
+    def start(self, name: str, command: Sequence[str], trains: bool = False) -> subprocess.Popen:
+        words = [word.format(out=self.out) for word in command]
+        if trains:
+            words += ["--out", str(self.work / name)]
+        with (self.work / f"{name}.log").open("ab") as log:
+            paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+            env = os.environ | {"PYTHONPATH": paths, "TQDM_DISABLE": "1"}
+            return subprocess.Popen(words, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
+
+    def keep(self, names: Sequence[str], publishes: bool) -> None:
+        """Publish the runs as they stand, pack each, and pack all courses."""
+        commands = {name: [*GAN, "publish", str(self.work / name), name, "--unfinished"] for name in names}
+        for process in [self.start(name, commands[name]) for name in names if publishes]:
+            process.wait()
+        for name in names:
+            if (RESULTS / name).exists() and publishes:
+                with tarfile.open(self.out / f"{name}.tar", "w") as tar:
+                    tar.add(RESULTS / name, name)
+        with tarfile.open(self.out / "courses.tar", "w") as tar:
+            for folder in sorted(self.work.iterdir()):
+                if (path := RESULTS / "sweep" / f"{folder.name}.json").exists():
+                    tar.add(path, path.name)
+
+    def tell(self, name: str, ended: str, seconds: float) -> None:
+        log = (self.work / f"{name}.log").read_text(errors="replace").replace("\r", "\n")
+        found = {"ended": ended, "seconds": round(seconds, 1), "printed": log.splitlines()[-40:]}
+        self.state.write_text(json.dumps(self.done() | {name: found}, indent=1, ensure_ascii=False) + "\n")
+        print(f"{name:24} {ended} after {seconds:.0f} s", flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, required=True, help="how long the GPU is there")
+    parser.add_argument("--out", type=Path, required=True, help="the folder for what is found")
+    parser.add_argument("--small", action="store_true", help="a rehearsal on digits")
+    parser.add_argument("--only", nargs="*", help="only these parts")
+    arguments = parser.parse_args(argv)
+    known = parts(arguments.small)
+    if unknown := set(arguments.only or ()) - set(known):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    session = Session(arguments.out.resolve(), arguments.minutes)
+    for name in arguments.only or known:
+        session.play(known[name])
+
+
+if __name__ == "__main__":
+    main()
