@@ -4,29 +4,13 @@
     run = gan.train(recipe, out="runs/mnist-1")
     run.generator.sample(64), run.history
 
-Modules, in the order of the paper: nets, objective, algorithm1, toy (§3); theory, certified, symbolic
-(§4); data, parzen, yardsticks, recipes, runs, training, figures
-(§5). `engine` runs an iteration faster; `sweep` follows variants of a recipe.
+Modules, in the order of the paper: nets, objective, algorithm1, toy (§3); theory, certified, symbolic (§4);
+data, recipes, parzen (§5); training, engine, runs: how it runs. `gan.book` is what only the pages need.
 """
 
 from importlib.metadata import PackageNotFoundError, version
 
-from . import (
-    algorithm1,
-    data,
-    engine,
-    nets,
-    objective,
-    parzen,
-    publishing,
-    recipes,
-    runs,
-    sweep,
-    theory,
-    toy,
-    training,
-    yardsticks,
-)
+from . import algorithm1, data, engine, nets, objective, parzen, recipes, runs, theory, toy, training
 from .recipes import Recipe, recipe
 from .runs import Run, published
 from .training import train
@@ -46,14 +30,11 @@ __all__ = [
     "objective",
     "parzen",
     "published",
-    "publishing",
     "recipe",
     "recipes",
     "runs",
-    "sweep",
     "theory",
     "toy",
     "train",
     "training",
-    "yardsticks",
 ]

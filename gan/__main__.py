@@ -34,7 +34,7 @@ def train(arguments: argparse.Namespace) -> None:
 def evaluate(arguments: argparse.Namespace) -> None:
     run = gan.Run.load(arguments.folder)
     generator = run.generator if arguments.average is None else run.averaged(arguments.average)
-    estimate = gan.runs.estimate(
+    estimate = gan.parzen.estimate(
         run.recipe, generator, split=arguments.split, z_seed=arguments.z_seed, data_dir=arguments.data_dir
     )
     for name, value in estimate.items():
@@ -42,8 +42,10 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def sweep(arguments: argparse.Namespace) -> None:
+    from .book import ablation
+
     recipe = gan.recipe(arguments.recipe, **dict(arguments.parameters))
-    path = gan.sweep.sweep(
+    path = ablation.sweep(
         recipe,
         arguments.out,
         every=arguments.every,
@@ -57,7 +59,9 @@ def sweep(arguments: argparse.Namespace) -> None:
 
 
 def publish(arguments: argparse.Namespace) -> None:
-    run = gan.publishing.publish(
+    from .book import publishing
+
+    run = publishing.publish(
         gan.Run.load(arguments.folder),
         arguments.name,
         ema=arguments.average,
@@ -70,8 +74,10 @@ def publish(arguments: argparse.Namespace) -> None:
 
 
 def yardsticks(arguments: argparse.Namespace) -> None:
+    from .book import yardsticks
+
     recipe = gan.recipe(arguments.recipe)
-    record = gan.yardsticks.measure(recipe, arguments.n, arguments.seed, data_dir=arguments.data_dir)
+    record = yardsticks.measure(recipe, arguments.n, arguments.seed, data_dir=arguments.data_dir)
     for row in record["rows"]:
         figure = row["estimate"]
         print(f"{row['name']:8} {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import toy
-from .nets import stretch
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 SHAPES: dict[str, tuple[int, ...]] = {
@@ -142,6 +141,12 @@ def _each(values: Tensor, x: Tensor) -> Tensor:
     return values.view(-1, *[1] * (x.ndim - 1))
 
 
+def as_samples(x: NDArray, scaling: str) -> NDArray[np.float32]:
+    """uint8 images (n, h, w[, c]) as G samples them, (n, c, h, w): after `gcn`, else in [0, 1]."""
+    images = scale(x)
+    return gcn(torch.from_numpy(images))[0].numpy() if scaling == "gcn" else images
+
+
 def prepare(x: Tensor, scaling: str) -> Tensor:
     """Pixels in [0, 1] as a recipe's D sees them: "unit" as they are, "signed" in [−1, 1], or "gcn"."""
     if scaling == "signed":
@@ -174,21 +179,6 @@ def untile(picture: NDArray[np.uint8], columns: int, gap: int = 1) -> NDArray[np
     return rows[:, :, :-1, : height - gap, : width - gap].reshape(
         -1, cells.shape[2] - 1, height - gap, width - gap
     )
-
-
-def figure2(images: NDArray, pool: NDArray, rows: int) -> NDArray[np.uint8]:
-    """Figure 2's picture: ``rows`` rows of samples, each followed by its last one's nearest in ``pool``.
-
-    ``images`` (n, c, h, w) and ``pool`` (m, c, h, w) -> uint8 (height, width, c + 1). Where not all of them
-    are in [0, 1], as after `gcn`, each is stretched to it once its neighbour is found.
-    """
-    lasts = images[len(images) // rows - 1 :: len(images) // rows]
-    near = pool[nearest(lasts, pool)]
-    if pool.min() < 0 or pool.max() > 1:
-        images, near = (stretch(torch.from_numpy(x)).numpy() for x in (images, near))
-    neighbours, samples = tile(near, columns=1), tile(images, columns=len(images) // rows)
-    gap = np.zeros((len(samples), images.shape[-1] // 4, samples.shape[-1]), np.uint8)
-    return np.concatenate([samples, gap, neighbours], axis=1)
 
 
 def nearest(queries: NDArray, pool: NDArray) -> NDArray[np.intp]:

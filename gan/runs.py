@@ -11,7 +11,7 @@ import os
 import platform
 import re
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -21,19 +21,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from . import data, parzen
-from .nets import Discriminator, Generator, interpolate, networks
+from . import data
+from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, parse
 from .recipes import recipe as preset_of
 
 RECORD, HISTORY, CHECKPOINT, BEST = "run.json", "history.csv", "checkpoint.pt", "best.safetensors"
-STEPS = 12  # along each of Figure 3's lines
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 PROVENANCE = (
     "recipe {name} · seed {seed} · {epochs} epochs · {date} · {device} · Python {python} · torch {torch} · "
@@ -97,7 +95,7 @@ class Run:
         return self._restore(1, "discriminator", checkpoint and checkpoint["discriminator"])
 
     def best(self) -> tuple[Generator, int] | None:
-        """G as it was when its validation figure was best, and that epoch, where `gan.sweep` kept it."""
+        """G as it was when its validation figure was best, and that epoch, where a sweep kept it."""
         for name in (BEST, "generator-best.safetensors"):
             if (path := self.folder / name).exists():
                 with safe_open(path, "pt") as file:
@@ -299,67 +297,6 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as part:
         part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-
-
-def as_samples(recipe: Recipe, x: NDArray) -> NDArray[np.float32]:
-    """uint8 images (n, h, w[, c]) as ``recipe``'s G samples them: after `gan.data.gcn` or in [0, 1]."""
-    images = data.scale(x)
-    return data.gcn(torch.from_numpy(images))[0].numpy() if recipe.scaling == "gcn" else images
-
-
-def paths(generator: Generator, rows: int = 4, seed: int = 2) -> Tensor:
-    """Figure 3's z: ``rows`` straight lines between draws of the prior; (rows · STEPS, noise_size)."""
-    z = generator.draw_noise(2 * rows, torch.Generator().manual_seed(seed))
-    return torch.cat([interpolate(start, end, STEPS) for start, end in zip(z[::2], z[1::2], strict=True)])
-
-
-def estimate(
-    recipe: Recipe,
-    generator: Generator,
-    *,
-    split: str = "test",
-    z_seed: int = 0,
-    data_dir: str | os.PathLike[str] | None = None,
-) -> dict[str, Any]:
-    """Table 1's figure of 10 000 samples of ``generator``: `estimate_samples`."""
-    samples = generator.sample(10_000, seed=z_seed)
-    return estimate_samples(recipe, samples, split=split, z_seed=z_seed, data_dir=data_dir)
-
-
-def estimate_samples(
-    recipe: Recipe,
-    samples: Tensor | NDArray,
-    *,
-    split: str = "test",
-    z_seed: int | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-) -> dict[str, Any]:
-    """Table 1's figure of ``samples``: `gan.parzen.Estimate` as a record, and the ``split`` it is of.
-
-    "test" is the paper's; "valid" is for choosing between runs: σ is chosen on the first half of the images
-    held out, at most 1 000, and the figure is that of the others. Over several folds it is the mean of
-    theirs, with the standard error between them, and ``folds`` has each.
-    """
-    if split not in ("test", "valid"):
-        raise ValueError(f"split = {split!r}: it must be test or valid")
-    of_fold = []
-    for fold in range(data.folds(recipe.dataset)):
-        dataset = data.load(recipe.dataset, data_dir, fold)
-        valid, scored = (as_samples(recipe, x) for x in (dataset.split(recipe.valid)[1], dataset.x_test))
-        if split == "valid":
-            half = min(1000, len(valid) // 2)
-            valid, scored = valid[:half], valid[half:]
-        found = parzen.evaluate_samples(samples, valid, scored, z_seed=z_seed)
-        of_fold.append(asdict(found) | {"split": split})
-    if len(of_fold) == 1:
-        return of_fold[0]
-    means = [one["mean"] for one in of_fold]
-    return of_fold[0] | {
-        "mean": float(np.mean(means)),
-        "standard_error": float(np.std(means, ddof=1) / np.sqrt(len(means))),
-        "sigma": [one["sigma"] for one in of_fold],
-        "folds": of_fold,
-    }
 
 
 def describe(device: torch.device) -> str:

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 import gan
-from gan import engine, notebook
+from gan import engine
 from gan.__main__ import main
-from gan.notebook import MEANINGS, check_parameters, recipe_table
+from gan.book import tables, yardsticks
+from gan.book.tables import MEANINGS, check_parameters, recipe_table
 
 TINY = ["-p", "epochs", "2", "-p", "batch_size", "300", "-p", "seed", "3"]
 
@@ -77,8 +78,8 @@ def test_yardsticks_writes_what_the_book_reads(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["yardsticks", "digits", "-n", "50", "--seed", "3"]) == 0
     out = capsys.readouterr().out
-    record = notebook.yardsticks("digits")
-    assert [row["name"] for row in record["rows"]] == list(gan.yardsticks.KINDS)
+    record = tables.yardsticks("digits")
+    assert [row["name"] for row in record["rows"]] == list(yardsticks.KINDS)
     for row in record["rows"]:
         figure = row["estimate"]
         assert f"{row['name']:8} {figure['mean']:.1f} ±" in out
@@ -88,10 +89,10 @@ def test_yardsticks_writes_what_the_book_reads(tmp_path, monkeypatch, capsys):
     assert record["data_sha256"] == gan.data.load("digits").digest
     assert {"device", "versions", "started", "commit", "iterations", "blur"} < record.keys()
     assert os.listdir(tmp_path / "book/results/yardsticks") == ["digits.json"]
-    monkeypatch.setitem(gan.yardsticks.KINDS, "noise", lambda *_: 1 / 0)  # stopped in its last row
+    monkeypatch.setitem(yardsticks.KINDS, "noise", lambda *_: 1 / 0)  # stopped in its last row
     with pytest.raises(ZeroDivisionError):
         main(["yardsticks", "digits", "-n", "50"])
-    assert notebook.yardsticks("digits") == record
+    assert tables.yardsticks("digits") == record
 
 
 def test_train_runs_by_the_engine_that_is_asked_for(tmp_path, monkeypatch, capsys):
@@ -151,6 +152,6 @@ def test_the_books_table_explains_every_field_of_a_recipe():
 
 
 def test_the_library_alone_needs_none_of_the_books_tools():
-    code = "import sys, gan.__main__; print({'IPython', 'papermill', 'matplotlib'} & {*sys.modules})"
+    code = "import sys, gan.__main__; print({'IPython', 'papermill', 'matplotlib', 'gan.book'} & {*sys.modules})"
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "set()\n"

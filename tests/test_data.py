@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import gan
 from gan import data
+from gan.book import figures
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -233,7 +234,7 @@ def test_tiles_stand_in_rows_with_a_transparent_line_between():
 def test_figure_2_ends_each_row_with_its_last_samples_neighbour():
     pool = np.random.default_rng(0).random((50, 1, 8, 8))
     images = np.clip(pool[[3, 1, 4, 15, 9, 26]] + 0.01, 0, 1)
-    picture = data.figure2(images, pool, rows=2)
+    picture = figures.with_neighbours(images, pool, rows=2)
     expected = np.round(pool[[4, 26], 0] * 255).astype(np.uint8)
     assert np.array_equal(picture[:8, -8:, 0], expected[0])
     assert np.array_equal(picture[-8:, -8:, 0], expected[1])
@@ -475,20 +476,20 @@ def colours(n, seed):
 def test_neighbours_of_normalised_images_are_scikit_learns_in_those_units():
     recipe = gan.recipe("cifar10")
     raw = colours(60, 0), colours(500, 1)
-    queries, pool = (gan.runs.as_samples(recipe, x) for x in raw)
+    queries, pool = (gan.data.as_samples(x, recipe.scaling) for x in raw)
     _, _, expected = by_definition(torch.from_numpy(data.scale(raw[0])))
     np.testing.assert_allclose(queries, expected, rtol=1e-3, atol=1e-3)
     found = data.nearest(queries, pool)
     assert np.array_equal(found, by_scikit_learn(queries, pool))
-    plain = [gan.runs.as_samples(gan.recipe("faces"), x) for x in raw]
+    plain = [data.as_samples(x, "unit") for x in raw]
     assert np.array_equal(plain[0], data.scale(raw[0]))
     assert (found != data.nearest(*plain)).mean() > 0.3
 
 
 def test_figure_2_of_normalised_images_stretches_each_once_its_neighbour_is_found():
     recipe = gan.recipe("cifar10")
-    images, pool = (gan.runs.as_samples(recipe, colours(n, seed)) for n, seed in ((6, 2), (80, 3)))
-    picture = data.figure2(images, pool, rows=2)
+    images, pool = (data.as_samples(colours(n, seed), recipe.scaling) for n, seed in ((6, 2), (80, 3)))
+    picture = figures.with_neighbours(images, pool, rows=2)
     near = pool[by_scikit_learn(images[[2, 5]], pool)]
 
     def shown(x):
@@ -499,5 +500,5 @@ def test_figure_2_of_normalised_images_stretches_each_once_its_neighbour_is_foun
     assert np.array_equal(picture[:, :14], data.tile(shown(images), columns=3))
     assert not picture[:, 14].any()
     assert np.array_equal(picture[:, 15:], data.tile(shown(near), columns=1))
-    in_0_to_1 = data.figure2(shown(images), shown(pool), rows=2)[:, :14]
+    in_0_to_1 = figures.with_neighbours(shown(images), shown(pool), rows=2)[:, :14]
     assert np.array_equal(in_0_to_1, picture[:, :14])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_figures import HISTORY, lines, stage
 
-from gan import drawings, figures
+from gan.book import drawings, figures
 
 
 def test_the_losses_gradients_are_minus_d_and_minus_1_minus_d():

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from gan import figures, toy
+from gan import toy
+from gan.book import figures
 from gan.parzen import Estimate
 
 HISTORY = pd.DataFrame(

@@ -11,6 +11,7 @@ from PIL import Image
 
 import gan
 from gan import data
+from gan.book import figures
 
 RESULTS = Path(__file__).resolve().parents[1] / "book/results"
 RUNS = sorted(path.parent.name for path in RESULTS.glob("*/run.json"))
@@ -121,8 +122,8 @@ def test_its_film_has_a_column_for_each_epoch_and_ends_with_its_weights(name):
 def test_its_neighbours_are_the_nearest_training_images(name):
     run = load(name)
     dataset = real_data(run)
-    pool = gan.runs.as_samples(run.recipe, dataset.split(run.recipe.valid)[0])
-    expected = data.figure2(weights_of(run).sample(50, seed=0).numpy(), pool, rows=5)
+    pool = gan.data.as_samples(dataset.split(run.recipe.valid)[0], run.recipe.scaling)
+    expected = figures.with_neighbours(weights_of(run).sample(50, seed=0).numpy(), pool, rows=5)
     width = expected.shape[0] // 5
     assert np.array_equal(picture(run, "samples")[:, -width:], expected[:, -width:])
 
@@ -133,7 +134,8 @@ def test_its_parzen_figure_comes_out_again(name):
     dataset = real_data(run)
     weights_of(run)
     valid, test = (
-        gan.runs.as_samples(run.recipe, x) for x in (dataset.split(run.recipe.valid)[1], dataset.x_test)
+        gan.data.as_samples(x, run.recipe.scaling)
+        for x in (dataset.split(run.recipe.valid)[1], dataset.x_test)
     )
     figures = {"parzen": run.recipe.ema} | ({"parzen_last": 0} if run.recipe.ema else {})
     assert run.record["metrics"].keys() == figures.keys()

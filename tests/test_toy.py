@@ -12,6 +12,7 @@ from torch import nn
 
 import gan
 from gan import toy
+from gan.book import publishing
 from gan.nets import Discriminator, Generator
 
 LINE = [target for target in toy.TARGETS.values() if target.dimensions == 1]
@@ -226,7 +227,7 @@ def test_figure_1_is_a_recipe_that_trains_and_can_be_followed(tmp_path):
     assert run.generator.sample(64).shape == (64, 1)
     assert list(run.history["epoch"]) == [1, 2, 3]
     with pytest.raises(ValueError, match="has no images"):
-        gan.publishing.publish(run, "figure1", root=tmp_path / "results")
+        publishing.publish(run, "figure1", root=tmp_path / "results")
     assert not (tmp_path / "results").exists()
 
 

@@ -18,7 +18,8 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 import gan
-from gan import algorithm1, publishing, runs, training
+from gan import algorithm1, parzen, runs, training
+from gan.book import figures, publishing
 
 TINY = {"g_hidden": (16, 16), "d_hidden": (8, 8), "d_pieces": 2, "batch_size": 300}
 
@@ -142,12 +143,15 @@ def test_the_average_of_gs_weights_is_what_the_run_samples_with(tmp_path, monkey
     quick = {"d_init": 0.5, "learning_rate": 1.0}
     run = train(tiny(ema=0.8, **quick), tmp_path / "run")
     assert (path[-1] - path[0]).abs().max() > 0.01
-    average = path[0]
-    for w in path[1:]:
-        average = 0.8 * average + 0.2 * w
-    torch.testing.assert_close(run.generator.layers[0].weight.detach(), average)
+    torch.testing.assert_close(run.generator.layers[0].weight.detach(), debiased(path, 0.8))
     plain = train(tiny(**quick), tmp_path / "plain")
     assert torch.equal(plain.generator.layers[0].weight, path[-1])  # and it does not change the game
+
+
+def debiased(path, decay):
+    """The exponential average of ``path``, its weights made to sum to 1."""
+    shares = [decay**age for age in reversed(range(len(path)))]
+    return sum(share * w for share, w in zip(shares, path, strict=True)) / sum(shares)
 
 
 def tiny_pytorch_gan(**fields):
@@ -413,7 +417,7 @@ def test_a_published_run_is_what_was_measured(finished, tmp_path):
 def test_a_failed_publication_leaves_the_old_one(finished, tmp_path, monkeypatch):
     publishing.publish(finished, "digits", root=tmp_path)
     before = (tmp_path / "digits" / "run.json").read_bytes()
-    monkeypatch.setattr(gan.data, "figure2", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr(figures, "with_neighbours", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         publishing.publish(finished, "digits", root=tmp_path)
     assert (tmp_path / "digits" / "run.json").read_bytes() == before
@@ -548,11 +552,8 @@ def test_the_average_starts_anew_with_the_second_stage(tmp_path, monkeypatch):
 
     monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", step)
     run = train(staged(ema=0.7), tmp_path / "run")
-    averages = path[8]
-    for weights_now in path[9:]:
-        averages = [0.7 * a + 0.3 * w for a, w in zip(averages, weights_now, strict=True)]
-    for ours, expected in zip(run.generator.parameters(), averages, strict=True):
-        torch.testing.assert_close(ours.detach(), expected)
+    for ours, *steps in zip(run.generator.parameters(), *path[8:], strict=True):
+        torch.testing.assert_close(ours.detach(), debiased(steps, 0.7))
 
 
 def test_no_unit_of_a_run_with_a_limit_exceeds_it(tmp_path):
@@ -610,10 +611,8 @@ def test_averages_go_on_with_a_run_and_new_ones_start_where_it_stands(tmp_path, 
     monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", step)
     run = train(tiny(**quick), tmp_path / "run", averages=[0.5, 0.8])
     assert_same_weights(run.averaged(0.5), whole.averaged(0.5))
-    average = started
-    for w in path:
-        average = 0.8 * average + 0.2 * w
-    torch.testing.assert_close(run.averaged(0.8).layers[0].weight.detach(), average)
+    expected = debiased([started, *path], 0.8)
+    torch.testing.assert_close(run.averaged(0.8).layers[0].weight.detach(), expected)
 
 
 # The film
@@ -671,9 +670,9 @@ def test_the_validation_split_chooses_on_one_half_and_scores_the_other(finished)
         gan.data.scale, (gan.data.load("digits").split(300)[1], gan.data.load("digits").x_test)
     )
     expected = gan.parzen.evaluate(finished.generator, valid[:150], valid[150:], z_seed=3)
-    ours = runs.estimate(finished.recipe, finished.generator, split="valid", z_seed=3)
+    ours = parzen.estimate(finished.recipe, finished.generator, split="valid", z_seed=3)
     assert ours == asdict(expected) | {"split": "valid"}
-    test = runs.estimate(finished.recipe, finished.generator)
+    test = parzen.estimate(finished.recipe, finished.generator)
     whole = gan.parzen.evaluate(finished.generator, valid, scored)
     assert test == asdict(whole) | {"split": "test"} and test["mean"] != ours["mean"]
 
@@ -685,7 +684,7 @@ def test_on_the_validation_split_at_most_1000_images_choose(few, tmp_path):
     np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x[:5], y_test=y[:5])
     recipe = gan.recipe("mnist", valid=2400, g_hidden=(4, 4))
     generator, _ = gan.nets.networks(recipe, (1, 28, 28))
-    ours = runs.estimate(recipe, generator, split="valid", data_dir=tmp_path)
+    ours = parzen.estimate(recipe, generator, split="valid", data_dir=tmp_path)
     assert (ours["n_valid"], ours["n_test"]) == (1000, 1400)
     expected = gan.parzen.evaluate(generator, *map(gan.data.scale, (x[200:1200], x[1200:])))
     assert ours["mean"] == pytest.approx(expected.mean, rel=1e-6)
@@ -693,7 +692,7 @@ def test_on_the_validation_split_at_most_1000_images_choose(few, tmp_path):
 
 def test_a_split_that_is_not_there_is_refused(finished):
     with pytest.raises(ValueError, match="split = 'train': it must be test or valid"):
-        runs.estimate(finished.recipe, finished.generator, split="train")
+        parzen.estimate(finished.recipe, finished.generator, split="train")
 
 
 def tiny_tfd(**fields):
@@ -712,7 +711,7 @@ def test_over_folds_the_figure_is_their_mean_and_the_error_is_between_them(few, 
     for fold in range(5):
         valid, test = (tfd["images"][tfd["folds"][:, fold] == part] for part in (2, 3))
         means.append(gan.parzen.evaluate(tfd_run.generator, valid / 255, test / 255).mean)
-    ours = runs.estimate(tfd_run.recipe, tfd_run.generator, data_dir=tfd_folder)
+    ours = parzen.estimate(tfd_run.recipe, tfd_run.generator, data_dir=tfd_folder)
     assert [one["mean"] for one in ours["folds"]] == pytest.approx(means, rel=1e-6)
     assert ours["mean"] == pytest.approx(sum(means) / 5, rel=1e-6)
     assert ours["standard_error"] == pytest.approx(stats.sem(means), rel=1e-4)
@@ -758,8 +757,8 @@ def test_a_run_with_an_average_is_published_with_its_last_weights_too(tmp_path):
     for decay in (0.9, 0):
         there = run.averaged(decay).half().float()
         assert_same_weights(public.averaged(decay), there)
-        parzen = public.record["metrics"]["parzen" if decay else "parzen_last"]
-        assert parzen["mean"] == pytest.approx(runs.estimate(run.recipe, there)["mean"], abs=1e-6)
+        figure = public.record["metrics"]["parzen" if decay else "parzen_last"]
+        assert figure["mean"] == pytest.approx(parzen.estimate(run.recipe, there)["mean"], abs=1e-6)
     assert_same_weights(public.generator, public.averaged(0.9))
     means = [public.record["metrics"][which]["mean"] for which in ("parzen", "parzen_last")]
     assert means[0] != means[1] and public.record["metrics"].keys() == {"parzen", "parzen_last"}

@@ -11,7 +11,8 @@ from scipy.stats import ncx2
 from sklearn.cluster import KMeans
 
 import gan
-from gan import data, parzen, runs, yardsticks
+from gan import data, parzen
+from gan.book import yardsticks
 
 PUBLISHED = sorted((Path(__file__).resolve().parents[1] / "book/results/yardsticks").glob("*.json"))
 
@@ -163,10 +164,10 @@ def test_published_yardsticks_come_out_again(path, kind):
     dataset = data.load(recipe.dataset, folder)
     if dataset.digest != record["data_sha256"]:
         pytest.skip(f"{folder} holds other {recipe.dataset} data than was measured")
-    train = runs.as_samples(recipe, dataset.split(recipe.valid)[0])
+    train = gan.data.as_samples(dataset.split(recipe.valid)[0], recipe.scaling)
     samples = yardsticks.stand_ins(kind, train, seed=record["seeds"]["stand_ins"])
     (row,) = (row for row in record["rows"] if row["name"] == kind)
-    found = runs.estimate_samples(recipe, samples, data_dir=folder)
+    found = parzen.estimate_samples(recipe, samples, data_dir=folder)
     assert found["sigma"] == pytest.approx(row["estimate"]["sigma"])
     assert found["mean"] == pytest.approx(row["estimate"]["mean"], abs=1e-2)
     assert found["standard_error"] == pytest.approx(row["estimate"]["standard_error"], abs=1e-2)

@@ -148,7 +148,7 @@ def run_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
 
 
 def yardstick_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
-    from gan.notebook import STAND_INS
+    from gan.book.tables import STAND_INS
 
     rows: list[Fact] = []
     for row in record["rows"]:

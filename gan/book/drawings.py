@@ -17,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from . import objective, theory
+from .. import objective, theory
+from ..toy import Snapshot
 from .figures import COLOURS, LINES, label, learning_curves, style
-from .toy import Snapshot
 
 LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
     "minimax": (r"$\log(1-D)$", {"color": COLOURS["other"], "linestyle": "--"}),

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from IPython.display import HTML
 
-from .runs import find_result
+from ..runs import find_result
 
 CONTESTANTS = {
     "the linked gan.py": "gan.py 本身",

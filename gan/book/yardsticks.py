@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from . import data, parzen, runs
-from .recipes import Recipe
+from .. import data, parzen, runs
+from ..recipes import Recipe
 
 ITERATIONS = 5  # of Lloyd's algorithm
 BLUR = 0.5  # pixels
@@ -119,7 +119,7 @@ def measure(
 ) -> dict[str, Any]:
     """Table 1's figure of every kind of stand-in for the samples of ``recipe``'s G, with its provenance.
 
-    Each of ``rows`` has a kind's ``name``, its ``estimate`` (`gan.runs.estimate_samples`), its mean
+    Each of ``rows`` has a kind's ``name``, its ``estimate`` (`gan.parzen.estimate_samples`), its mean
     `sharpness`, and the ``seconds`` that making and measuring it took.
 
     ValueError for points, and for an ``n`` out of range.
@@ -127,13 +127,13 @@ def measure(
     if len(data.SHAPES[recipe.dataset]) < 3:
         raise ValueError(f"recipe {recipe.name!r} has no images: yardsticks are made of images")
     dataset = data.load(recipe.dataset, data_dir)
-    train = runs.as_samples(recipe, dataset.split(recipe.valid)[0])
+    train = data.as_samples(dataset.split(recipe.valid)[0], recipe.scaling)
     record = runs.new_record(recipe, torch.device("cpu"), dataset)
     rows: list[dict[str, Any]] = []
     for kind in KINDS:
         begin = time.monotonic()
         samples = stand_ins(kind, train, n, seed)
-        row = {"name": kind, "estimate": runs.estimate_samples(recipe, samples, data_dir=data_dir)}
+        row = {"name": kind, "estimate": parzen.estimate_samples(recipe, samples, data_dir=data_dir)}
         rows.append(
             row
             | {"sharpness": float(sharpness(samples).mean()), "seconds": round(time.monotonic() - begin, 1)}

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import runs
-from .algorithm1 import Players
-from .recipes import Recipe, parse
-from .recipes import recipe as preset
-from .training import sampler, train
+from .. import parzen, runs
+from ..algorithm1 import Players
+from ..recipes import Recipe, parse
+from ..recipes import recipe as preset
+from ..training import sampler, train
 
 
 def sweep(
@@ -32,7 +32,7 @@ def sweep(
     """Train ``recipe`` in ``out`` (else below runs/), and follow it in the file of that name in ``results``.
 
     The file holds run.json's fields and ``scores``, for each ``every`` epochs: the figures on the validation
-    split (`gan.runs.estimate`) of G's last weights, ``decay`` 0, and of their averages with decays
+    split (`gan.parzen.estimate`) of G's last weights, ``decay`` 0, and of their averages with decays
     ``averages``, whether or not the recipe has one; G's weights at the best of the recipe's own figures are
     kept beside the run (`gan.Run.best`). A sweep that was stopped, or is to be longer, goes on.
     ``how`` is for `gan.train`.
@@ -55,7 +55,7 @@ def sweep(
         scores[:] = [one for one in scores if one["epoch"] < epoch]
         before = [one["mean"] for one in scores if one["decay"] == recipe.ema]
         for decay in decays:
-            figure = runs.estimate(recipe, sampler(players, decay), split="valid", data_dir=data_dir)
+            figure = parzen.estimate(recipe, sampler(players, decay), split="valid", data_dir=data_dir)
             if decay == recipe.ema and figure["mean"] > max(before, default=-math.inf):
                 runs.keep_best(out, sampler(players, decay), epoch)
             kept = {key: figure[key] for key in ("mean", "standard_error", "sigma")}

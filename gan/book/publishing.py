@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
-from . import data
-from .nets import Generator
-from .recipes import Recipe
-from .runs import HISTORY, STEPS, Run, as_samples, estimate, paths, read_checkpoint, write_record
+from .. import data
+from ..nets import Generator
+from ..parzen import estimate
+from ..recipes import Recipe
+from ..runs import HISTORY, Run, read_checkpoint, write_record
+from . import figures
 
 LARGEST = 6_000_000  # bytes of a published network, more is not kept
 
@@ -42,7 +44,7 @@ def publish(
     as that was made of other weights.
 
     ``unfinished`` publishes a run as it stands, as one of so many epochs as it has: a game's first epochs
-    do not depend on how many are to follow. Where `gan.sweep` kept the best weights, they come too.
+    do not depend on how many are to follow. Where `gan.book.ablation` kept the best weights, they come too.
     """
     done = len(run.history)
     if not run.finished and not unfinished:
@@ -122,7 +124,10 @@ def _as_it_stands(folder: Path, copy: Path) -> Path:
 
 def _pictures(recipe: Recipe, generator: Generator, dataset: data.Dataset, z_seed: int) -> dict[str, NDArray]:
     """Figures 2 and 3 of a published run, pixel for pixel."""
-    train = as_samples(recipe, dataset.split(recipe.valid)[0])
+    train = data.as_samples(dataset.split(recipe.valid)[0], recipe.scaling)
     samples = generator.sample(50, seed=z_seed).numpy()
-    lines = generator.depict(paths(generator)).numpy()
-    return {"samples": data.figure2(samples, train, rows=5), "interpolation": data.tile(lines, columns=STEPS)}
+    lines = generator.depict(figures.paths(generator)).numpy()
+    return {
+        "samples": figures.with_neighbours(samples, train, rows=5),
+        "interpolation": data.tile(lines, columns=figures.STEPS),
+    }

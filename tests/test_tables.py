@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import gan
-from gan import notebook, publishing, speed
+from gan.book import publishing, speed, tables, yardsticks
 
 BENCH = Path(__file__).resolve().parents[1] / "book/results/bench"
 RECORDS = sorted(BENCH.glob("*.json"))
@@ -49,16 +49,16 @@ def test_a_row_shows_its_contestants_in_their_order():
 
 def test_differences_are_the_fields_that_are_not_equal():
     one, other = gan.recipe("mnist"), gan.recipe("mnist", seed=1, k=2, updates="alternating")
-    table = notebook.differences({"甲": one, "乙": other})
+    table = tables.differences({"甲": one, "乙": other})
     assert table["甲"].tolist() == ["0", "1", "simultaneous"]
     assert table["乙"].tolist() == ["1", "2", "alternating"]
     assert [name.split("（")[1] for name in table["设置"]] == ["seed）", "k）", "updates）"]
-    assert notebook.differences({"甲": one, "乙": one}).empty
+    assert tables.differences({"甲": one, "乙": one}).empty
 
 
 def test_likelihoods_show_one_sigma_or_one_for_each_fold():
     one = {"mean": -1.25, "standard_error": 0.54, "sigma": 0.2154, "n_test": 297}
-    table = notebook.likelihoods({"一": one, "五折": one | {"sigma": [0.1, 0.1292]}})
+    table = tables.likelihoods({"一": one, "五折": one | {"sigma": [0.1, 0.1292]}})
     assert table[""].tolist() == ["一", "五折"]
     assert table["对数似然（纳特）"].tolist() == ["−1.2 ± 0.5"] * 2
     assert table["σ"].tolist() == ["0.215", "0.100, 0.129"]
@@ -116,7 +116,7 @@ def publish_yardsticks(root, **means):
 
 def test_scores_are_of_what_was_published_and_of_nothing_else(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert notebook.scores("mnist").empty and notebook.scores("faces").empty
+    assert tables.scores("mnist").empty and tables.scores("faces").empty
     plain = gan.recipe("mnist")
     publish(tmp_path, "mnist", plain.model_copy(update={"ema": 0.999}), 250, parzen=230.0, parzen_last=190.0)
     for seed, mean in enumerate([180.0, 184.0, 191.0]):
@@ -125,14 +125,14 @@ def test_scores_are_of_what_was_published_and_of_nothing_else(tmp_path, monkeypa
     publish(tmp_path, "pytorch-gan", gan.recipe("pytorch-gan"), 100, parzen=-3.0)
     publish(tmp_path, "faces", gan.recipe("faces"), 20, parzen=1800.0)
     publish_yardsticks(tmp_path, train=242.0, blurred=302.0)
-    found = notebook.scores("mnist")
+    found = tables.scores("mnist")
     assert found["name"].tolist() == [
         *("mnist", "mnist, last weights", "mnist-plain", "pytorch-gan", "train", "blurred")
     ]
     assert found["mean"].tolist() == [230, 190, 185, -3, 242, 302]
     assert found["seeds"].tolist() == [1, 1, 3, 1, 1, 1]
     assert found["spread"][2] == pytest.approx(31**0.5) and found["spread"].notna().sum() == 1
-    table = notebook.score_table(found)
+    table = tables.score_table(found)
     assert table["样本的来源"].tolist() == [
         "本书的配方，权重的平均（mnist）",
         "本书的配方，最后的权重（mnist）",
@@ -145,9 +145,9 @@ def test_scores_are_of_what_was_published_and_of_nothing_else(tmp_path, monkeypa
     assert shown[2:4] == ["185.0 ± 2.0", "−3.0 ± 2.0"]
     assert table["种子之间"].str.replace("\u00a0", " ").tolist() == ["–", "–", "± 5.6（3 个）", "–", "–", "–"]
     assert table["轮数"].str.replace("\u00a0", " ").tolist()[2:5] == ["250 / 250", "100 / 200", "–"]
-    (faces,) = notebook.score_table(notebook.scores("faces")).to_dict("records")
+    (faces,) = tables.score_table(tables.scores("faces")).to_dict("records")
     assert "LFW" in faces["样本的来源"] and faces["轮数"].replace("\u00a0", " ") == "20 / 72"
-    lines = notebook.scores_provenance("mnist").data
+    lines = tables.scores_provenance("mnist").data
     assert lines.count("<br>") == 4 and "mnist-plain-s2：配方 mnist · 种子 2 · 250 轮" in lines
 
 
@@ -155,7 +155,7 @@ def test_the_ladder_has_the_papers_figures_and_all_scores_but_the_noise(tmp_path
     monkeypatch.chdir(tmp_path)
     publish(tmp_path, "mnist", gan.recipe("mnist"), 250, parzen=183.0)
     publish_yardsticks(tmp_path, train=242.0, noise=-630.0, mean=-59.0)
-    rows = notebook.ladder(notebook.scores("mnist"))
+    rows = tables.ladder(tables.scores("mnist"))
     assert rows["adversarial nets, 2014"] == ("other", 225.0, 2.0) and rows["DBN"] == ("other", 138.0, 2.0)
     assert rows["mnist"] == ("generator", 183.0, 2.0)
     assert (rows["train"][0], rows["mean"][0]) == ("data", "exact") and "noise" not in rows
@@ -168,10 +168,10 @@ def test_sharpness_stands_beside_the_figure_of_the_same_weights(tmp_path, monkey
     run = gan.Run(run.folder, recipe, run.record | {"metrics": metrics}, run.history)
     monkeypatch.chdir(tmp_path)
     publish_yardsticks(tmp_path, train=17.0, blurred=20.0, **{"k-means": 19.0})
-    table = notebook.sharpness_table(run, notebook.yardsticks("mnist")).set_index("样本的来源")
+    table = tables.sharpness_table(run, tables.yardsticks("mnist")).set_index("样本的来源")
     assert table["对数似然（纳特）"].tolist() == ["17.0", "20.0", "19.0", "4.0", "8.0"]
     for name, decay in (("run，最后的权重", 0), ("run，权重的平均", 0.9)):
-        sharp = gan.yardsticks.sharpness(run.averaged(decay).sample(1000, seed=0).numpy()).mean()
+        sharp = yardsticks.sharpness(run.averaged(decay).sample(1000, seed=0).numpy()).mean()
         assert table.loc[name, "清晰度"] == f"{sharp:.3f}"
         assert table.loc[name, "与训练图像之比"] == f"{sharp / 0.1:.2f}"
 
@@ -179,14 +179,14 @@ def test_sharpness_stands_beside_the_figure_of_the_same_weights(tmp_path, monkey
 def test_no_yardsticks_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"python -m gan yardsticks mnist.*yardsticks/mnist\.json"):
-        notebook.yardsticks()
+        tables.yardsticks()
 
 
 def test_the_chapters_table_1_is_the_papers():
     book = json.loads((BENCH.parents[1] / "parzen.ipynb").read_text())
     text = "".join("".join(cell["source"]) for cell in book["cells"]).replace("\u00a0", " ").replace("**", "")
     text = re.sub(r"\{cite:p\}`\w+`", "", text)
-    for name, (mnist, tfd) in notebook.TABLE_1.items():
+    for name, (mnist, tfd) in tables.TABLE_1.items():
         assert f"| {name} | {mnist} | {tfd} |" in text
 
 
@@ -200,7 +200,7 @@ def test_every_published_seed_has_a_row(tmp_path, monkeypatch):
     publishing.publish(run, "best-s1", root=results, ema=0.99)
     publishing.publish(run, "best-other", root=results)
     monkeypatch.chdir(tmp_path)
-    table = notebook.seeds("best", "plain")
+    table = tables.seeds("best", "plain")
     assert table["运行"].tolist() == ["best", "best-s1", "plain"]
     assert {*table["种子"]} == {0} and {*table["轮数"]} == {8}
     figures = gan.published("best").record["metrics"]

@@ -16,14 +16,17 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
-from . import data
-from .parzen import Estimate
-from .toy import Snapshot
+from .. import data
+from ..nets import Generator, interpolate, stretch
+from ..parzen import Estimate
+from ..toy import Snapshot
 
 COLOURS = {
     "data": "#000000",  # dotted
@@ -44,6 +47,7 @@ LINES: dict[str, dict[str, Any]] = {
 }
 
 
+STEPS = 12  # along each of Figure 3's lines
 SVG: dict[Any, Any] = {"svg.hashsalt": "gan"}
 """What makes equal figures equal files; matplotlib reads it when it saves."""
 
@@ -166,9 +170,30 @@ def samples(images: NDArray, columns: int) -> Image.Image:
     return picture(data.tile(images, columns))
 
 
+def with_neighbours(images: NDArray, pool: NDArray, rows: int) -> NDArray[np.uint8]:
+    """Figure 2's picture: ``rows`` rows of samples, each followed by its last one's nearest in ``pool``.
+
+    ``images`` (n, c, h, w) and ``pool`` (m, c, h, w) -> uint8 (height, width, c + 1). Where not all of them
+    are in [0, 1], as after `gan.data.gcn`, each is stretched to it once its neighbour is found.
+    """
+    lasts = images[len(images) // rows - 1 :: len(images) // rows]
+    near = pool[data.nearest(lasts, pool)]
+    if pool.min() < 0 or pool.max() > 1:
+        images, near = (stretch(torch.from_numpy(x)).numpy() for x in (images, near))
+    neighbours, samples = data.tile(near, columns=1), data.tile(images, columns=len(images) // rows)
+    gap = np.zeros((len(samples), images.shape[-1] // 4, samples.shape[-1]), np.uint8)
+    return np.concatenate([samples, gap, neighbours], axis=1)
+
+
 def figure2(images: NDArray, pool: NDArray, rows: int) -> Image.Image:
     """Figure 2: rows of samples, on the right the nearest training example of each row's last."""
-    return picture(data.figure2(images, pool, rows))
+    return picture(with_neighbours(images, pool, rows))
+
+
+def paths(generator: Generator, rows: int = 4, seed: int = 2) -> Tensor:
+    """Figure 3's z: ``rows`` straight lines between draws of the prior; (rows · STEPS, noise_size)."""
+    z = generator.draw_noise(2 * rows, torch.Generator().manual_seed(seed))
+    return torch.cat([interpolate(start, end, STEPS) for start, end in zip(z[::2], z[1::2], strict=True)])
 
 
 def label(axes: Axes, x: float, y: float, text: str, colour: str) -> None:

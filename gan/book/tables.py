@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from .recipes import Recipe, parse
-from .recipes import recipe as preset_of
-from .runs import Run, find_result, published
+from ..recipes import Recipe, parse
+from ..recipes import recipe as preset_of
+from ..runs import Run, find_result, published
 from .yardsticks import sharpness
 
 MEANINGS = {
@@ -98,7 +98,7 @@ STAND_INS = {
     "mean": "平均图像",
     "noise": "均匀噪声",
 }
-"""Those of `gan.yardsticks`, for the book's tables."""
+"""Those of `gan.book.yardsticks`, for the book's tables."""
 
 
 def check_parameters(cells: Sequence[str]) -> None:
@@ -157,7 +157,7 @@ def table1(run: Run) -> pd.DataFrame:
 
 
 def likelihoods(estimates: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """A row for each of `gan.runs.estimate`'s records, under the names that they have here."""
+    """A row for each of `gan.parzen.estimate`'s records, under the names that they have here."""
     rows = [
         {
             "": name,
@@ -250,7 +250,7 @@ def _published(name: str) -> Run | None:
 
 
 def _summary(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One row of `scores` from the records of `gan.runs.estimate`, one for each seed."""
+    """One row of `scores` from the records of `gan.parzen.estimate`, one for each seed."""
     sigmas = sorted({sigma for figure in figures for sigma in np.atleast_1d(figure["sigma"])})
     means = [figure["mean"] for figure in figures]
     return {
