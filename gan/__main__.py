@@ -67,6 +67,7 @@ def publish(arguments: argparse.Namespace) -> None:
         ema=arguments.average,
         data_dir=arguments.data_dir,
         unfinished=arguments.unfinished,
+        weights=arguments.weights,
     )
     for name, figure in run.record["metrics"].items():
         print(f"{name}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
@@ -144,6 +145,7 @@ def parser() -> argparse.ArgumentParser:
         "--average", type=float, help="decay of the average of G's weights to publish (default: the recipe's)"
     )
     command.add_argument("--unfinished", action="store_true", help="publish it as it stands")
+    command.add_argument("--weights", default="all", help="those to keep: all, generators, generator or none")
     command.set_defaults(run=publish)
 
     command = commands.add_parser("yardsticks", help="Table 1's figure of samples that no model made")

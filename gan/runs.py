@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,13 +25,14 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import data
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, parse
 from .recipes import recipe as preset_of
 
+SCALE, BLOCK = ".scale", 64  # of weights in 8 bits: the scales' names, and how many share one
 RECORD, HISTORY, CHECKPOINT, BEST = "run.json", "history.csv", "checkpoint.pt", "best.safetensors"
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 PROVENANCE = (
@@ -100,16 +102,16 @@ class Run:
             if (path := self.folder / name).exists():
                 with safe_open(path, "pt") as file:
                     epoch = int(file.metadata()["epoch"])
-                return self._restore(0, path.stem, load_file(path)), epoch
+                return self._restore(0, path.stem, unpack(load_file(path))), epoch
         return None
 
     def _restore(self, player: int, which: str, weights: dict[str, Any] | None) -> Any:
         stage, _ = self.recipe.stage(len(self.history))
         path = self.folder / f"{which}.safetensors"
         if weights is None and path.exists():
-            weights = {name: w.float() for name, w in load_file(path).items()}
+            weights = unpack(load_file(path))
         if weights is None:
-            reason = "too large to publish" if "metrics" in self.record else "no epoch is finished"
+            reason = "they were not published" if "metrics" in self.record else "no epoch is finished"
             raise FileNotFoundError(
                 f"{self.folder} has no weights of the {which} ({reason}): "
                 f"they come from `python -m gan train {self.recipe.name}`"
@@ -207,19 +209,20 @@ def beginning(folder: str | os.PathLike[str], recipe: Recipe, dataset: data.Data
 def known_state(run: Run, iterations: int) -> dict[str, Any]:
     """What ``run``'s weights, history and film tell of its state; an epoch has ``iterations``."""
     ema, done = run.recipe.ema, len(run.history)
-    checkpoint = read_checkpoint(run.folder)
     return {
         "generator": run.averaged(0).state_dict(),
         "discriminator": run.discriminator.state_dict(),
         "averages": {ema: run.generator.state_dict()} if ema else {},
         "averaged": {ema: run.recipe.stage(done)[1] * iterations} if ema else {},
         "history": run.history.to_dict("records"),
-        "film": checkpoint["film"] if checkpoint else _film(run),
+        "film": film_of(run),
     }
 
 
-def _film(run: Run) -> dict[int, Tensor]:
-    """A published run's film, from its picture."""
+def film_of(run: Run) -> dict[int, Tensor]:
+    """A run's film, epoch by epoch, uint8 (FILM, *shape) each; a published run's from its picture."""
+    if checkpoint := read_checkpoint(run.folder):
+        return checkpoint.get("film", {})
     epochs = run.record.get("film", [])
     if not epochs:
         return {}
@@ -282,10 +285,48 @@ def save(folder: Path, record: dict[str, Any], checkpoint: dict[str, Any]) -> No
 
 
 def keep_best(folder: Path, generator: Generator, epoch: int) -> None:
-    """Keep G's weights in ``folder``, in float16, as those of the best epoch so far."""
-    halves = {key: w.half().contiguous() for key, w in generator.state_dict().items()}
+    """Keep G's weights in ``folder``, in 16 bits, as those of the best epoch so far."""
     with whole(folder / BEST) as part:
-        save_file(halves, part, metadata={"epoch": str(epoch)})
+        save_weights(part, generator.state_dict(), 16, epoch)
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], bits: int, epoch: int | None = None) -> None:
+    """Write weights `pack`ed in ``bits`` each; with ``epoch``, they say that they are of that one."""
+    metadata = None if epoch is None else {"epoch": str(epoch)}
+    save_file(pack(state, bits), path, metadata=metadata)
+
+
+def pack(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
+    """A network's weights for a file: in float16, or in 8 bits, and a float16 scale for each BLOCK of them.
+
+    With 8 bits a block's largest weight is ±127 times its scale; vectors (biases) stay in float32.
+    """
+    if bits == 16:
+        return {key: w.half().contiguous() if w.is_floating_point() else w for key, w in state.items()}
+    packed = {}
+    for key, w in state.items():
+        packed[key] = w
+        if w.ndim > 1:
+            blocks = _blocks(w)
+            scale = (blocks.abs().amax(1) / 127).half().clamp_min(torch.finfo(torch.half).smallest_normal)
+            rounded = (blocks / scale[:, None].float()).round().clamp(-127, 127).to(torch.int8)
+            packed[key] = rounded.flatten()[: w.numel()].view_as(w).clone()
+            packed[f"{key}{SCALE}"] = scale
+    return packed
+
+
+def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The float32 weights of what `pack` made."""
+    state = {key: w.float() for key, w in packed.items() if not key.endswith(SCALE)}
+    for key, w in state.items():
+        if (scale := packed.get(f"{key}{SCALE}")) is not None:
+            state[key] = (_blocks(w) * scale[:, None].float()).flatten()[: w.numel()].view_as(w)
+    return state
+
+
+def _blocks(w: Tensor) -> Tensor:
+    """The values of ``w`` in rows of BLOCK, the last one filled with zeros."""
+    return nn.functional.pad(w.flatten(), (0, -w.numel() % BLOCK)).view(-1, BLOCK)
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:

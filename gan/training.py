@@ -346,7 +346,7 @@ def _begin(
         record["engine"] = choose(engine, device, recipe.epochs * iterations)
         state = None
         if begun:
-            weights = "float32" if (begun.folder / runs.CHECKPOINT).exists() else "float16"
+            weights = "float32" if (begun.folder / runs.CHECKPOINT).exists() else "rounded"
             record = runs.resumed_record(begun.record, record, len(begun.history), weights)
             state = runs.known_state(begun, iterations)
         runs.write_record(folder, record)
