@@ -203,6 +203,7 @@ def beginning(folder: str | os.PathLike[str], recipe: Recipe, dataset: data.Data
         raise ValueError(f"{folder} holds a run of another recipe ({differing}): it can't be gone on from")
     if run.record["data_sha256"] != dataset.digest:
         raise ValueError(f"{folder} was trained on other {dataset.name} data than is loaded here")
+    run.averaged(0), run.discriminator  # FileNotFoundError where they were not kept
     return run
 
 
@@ -308,7 +309,7 @@ def pack(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
         packed[key] = w
         if w.ndim > 1:
             blocks = _blocks(w)
-            scale = (blocks.abs().amax(1) / 127).half().clamp_min(torch.finfo(torch.half).smallest_normal)
+            scale = (blocks.abs().amax(1) / 127).half().clamp_min(2.0**-24)
             rounded = (blocks / scale[:, None].float()).round().clamp(-127, 127).to(torch.int8)
             packed[key] = rounded.flatten()[: w.numel()].view_as(w).clone()
             packed[f"{key}{SCALE}"] = scale

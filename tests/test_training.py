@@ -233,9 +233,8 @@ def test_a_run_with_batch_norm_is_resumed_and_published(tmp_path, monkeypatch):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "the best sigma")
         public = publishing.publish(whole, "digits", root=tmp_path / "results")
-    expected = [w.half().float() if w.is_floating_point() else w for w in weights(whole).values()]
-    for ours, theirs in zip(weights(public).values(), expected, strict=True):
-        assert torch.equal(ours, theirs)
+    for ours, theirs in zip(weights(public).values(), weights(whole).values(), strict=True):
+        assert_rounded(ours, theirs)
     assert public.generator.sample(5, seed=0).min() >= 0
 
 
@@ -399,10 +398,10 @@ def test_a_published_run_is_what_was_measured(finished, tmp_path):
     names = ["discriminator.safetensors", "film.png", "generator.safetensors", "history.csv"]
     names += ["interpolation.png", "run.json", "samples.png"]
     assert sorted(os.listdir(folder)) == names and os.listdir(tmp_path / "results") == ["digits"]
-    assert load_file(folder / "generator.safetensors")["layers.0.weight"].dtype == torch.float16
-    # the weights are float16, the history is to six digits
+    assert load_file(folder / "generator.safetensors")["layers.0.weight"].dtype == torch.int8
+    # the weights have 8 bits, the history six digits
     for key, w in weights(finished).items():
-        assert torch.equal(weights(public)[key], w.half().float())
+        assert_rounded(weights(public)[key], w)
     pd.testing.assert_frame_equal(public.history, finished.history, rtol=1e-5)
     digits = gan.data.load("digits")
     estimate = gan.parzen.evaluate(public.generator, digits.split(300)[1], digits.x_test)
@@ -429,7 +428,7 @@ def test_weights_that_are_too_large_are_not_kept_and_it_says_so(finished, tmp_pa
     monkeypatch.setattr(publishing, "LARGEST", 1000)
     public = publishing.publish(finished, "digits", root=tmp_path)
     with pytest.raises(
-        FileNotFoundError, match=r"no weights of the generator \(too large to publish\).*train digits"
+        FileNotFoundError, match=r"no weights of the generator \(they were not published\).*train digits"
     ):
         _ = public.generator
     assert len(public.history) == 4
@@ -566,9 +565,24 @@ def test_no_unit_of_a_run_with_a_limit_exceeds_it(tmp_path):
 # Averages kept beside
 
 
-def assert_same_weights(network, other):
+def assert_equal(ours, theirs):
+    assert torch.equal(ours, theirs)
+
+
+def assert_same_weights(network, other, compare=assert_equal):
     ours, theirs = network.state_dict(), other.state_dict()
-    assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert ours.keys() == theirs.keys()
+    for key in ours:
+        compare(ours[key], theirs[key])
+
+
+def assert_rounded(ours, exact):
+    """To a 254th of the largest of 64 neighbours, and what float16 makes of that; vectors are exact."""
+    if exact.ndim < 2:
+        return assert_equal(ours, exact)
+    blocks = zip(*(np.split(w.numpy().ravel(), range(64, w.numel(), 64)) for w in (ours, exact)), strict=True)
+    for rounded, block in blocks:
+        assert np.abs(rounded - block).max() <= np.abs(block).max() / 254 * 1.2 + 1e-5
 
 
 def test_averages_kept_beside_are_those_of_runs_with_them_and_change_nothing(tmp_path):
@@ -755,8 +769,8 @@ def test_a_run_with_an_average_is_published_with_its_last_weights_too(tmp_path):
     names = {path.name for path in public.folder.glob("*.safetensors")}
     assert names == {f"{which}.safetensors" for which in ("generator", "generator-last", "discriminator")}
     for decay in (0.9, 0):
-        there = run.averaged(decay).half().float()
-        assert_same_weights(public.averaged(decay), there)
+        there = public.averaged(decay)
+        assert_same_weights(there, run.averaged(decay), assert_rounded)
         figure = public.record["metrics"]["parzen" if decay else "parzen_last"]
         assert figure["mean"] == pytest.approx(parzen.estimate(run.recipe, there)["mean"], abs=1e-6)
     assert_same_weights(public.generator, public.averaged(0.9))
@@ -770,13 +784,13 @@ def test_a_run_with_an_average_is_published_with_its_last_weights_too(tmp_path):
 @pytest.mark.filterwarnings("ignore:the best sigma")
 def test_a_run_of_two_stages_and_five_folds_is_published_and_loaded(few, tfd_run, tfd_folder, tmp_path):
     public = publishing.publish(tfd_run, "tfd", root=tmp_path / "results", data_dir=tfd_folder)
-    assert_same_weights(public.generator, tfd_run.generator.half().float())
+    assert_same_weights(public.generator, tfd_run.generator, assert_rounded)
     assert [w.shape[0] for w in public.generator.parameters()][::2] == [7, 6, 9, 8, 2304]
     assert len(public.record["metrics"]["parzen"]["folds"]) == 5
     assert_pictures_are_what_the_weights_give(public, tfd_run)
     short = train(tiny_tfd(epochs=1), tmp_path / "short", data_dir=tfd_folder)  # never came so far
     public = publishing.publish(short, "short", root=tmp_path / "results", data_dir=tfd_folder)
-    assert_same_weights(public.generator, short.generator.half().float())
+    assert_same_weights(public.generator, short.generator, assert_rounded)
     assert [w.shape[0] for w in public.generator.parameters()][::2] == [9, 8, 2304]
 
 
@@ -791,8 +805,8 @@ def test_a_run_on_normalised_images_is_published(few, tmp_path, name):
         small |= {"g_deconv": (2, 5, 3), "d_conv": ((4, 2, 8, 4, 4, 2), (4, 2, 8, 3, 4, 2))}
     run = train(gan.recipe(name, epochs=2, batch_size=10, **small), tmp_path / "run", data_dir=tmp_path)
     public = publishing.publish(run, name, root=tmp_path / "results", data_dir=tmp_path)
-    assert_same_weights(public.generator, run.generator.half().float())
-    assert_same_weights(public.discriminator, run.discriminator.half().float())
+    assert_same_weights(public.generator, run.generator, assert_rounded)
+    assert_same_weights(public.discriminator, run.discriminator, assert_rounded)
     assert_pictures_are_what_the_weights_give(public, run)
     x = x.astype(np.float64) / 255
     x -= x.mean((1, 2, 3), keepdims=True)

@@ -49,7 +49,7 @@ def publish(
     as that was made of other weights. Where a sweep kept the best weights, they come too.
 
     ``unfinished`` publishes a run as it stands, as one of so many epochs as it has: a game's first epochs
-    do not depend on how many are to follow. ``weights`` says are kept: "all", those of all "generators", of the
+    do not depend on how many are to follow. ``weights``: "all" are kept, those of all "generators", of the
     "generator" that is sampled from, or "none".
     """
     dataset = _check(run, unfinished, weights, data_dir)
