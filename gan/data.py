@@ -154,33 +154,6 @@ def prepare(x: Tensor, scaling: str) -> Tensor:
     return gcn(x)[0] if scaling == "gcn" else x
 
 
-def tile(images: NDArray, columns: int, gap: int = 1) -> NDArray[np.uint8]:
-    """Images (n, c, h, w) in [0, 1] -> one picture, uint8 (height, width, c + 1), the last being alpha.
-
-    ``columns`` images stand in a row, ``gap`` transparent pixels apart; n fills whole rows.
-    """
-    n, channels, height, width = images.shape
-    if n % columns:
-        raise ValueError(f"columns = {columns}: {n} images do not fill whole rows of {columns}")
-    cells = np.zeros((n, channels + 1, height + gap, width + gap), np.uint8)
-    cells[:, :channels, :height, :width] = np.clip(np.asarray(images) * 255, 0, 255).round()
-    cells[:, channels, :height, :width] = 255
-    rows = cells.reshape(n // columns, columns, channels + 1, height + gap, width + gap)
-    picture = rows.transpose(0, 3, 1, 4, 2).reshape(n // columns * (height + gap), -1, channels + 1)
-    return picture[: len(picture) - gap, : picture.shape[1] - gap]
-
-
-def untile(picture: NDArray[np.uint8], columns: int, gap: int = 1) -> NDArray[np.uint8]:
-    """The images of a `tile`, uint8 (n, c, h, w)."""
-    width = (picture.shape[1] + gap) // columns
-    cells = np.pad(picture, ((0, gap), (0, gap), (0, 0)))
-    height = width  # all images here are square
-    rows = cells.reshape(-1, height, columns, width, cells.shape[2]).transpose(0, 2, 4, 1, 3)
-    return rows[:, :, :-1, : height - gap, : width - gap].reshape(
-        -1, cells.shape[2] - 1, height - gap, width - gap
-    )
-
-
 def nearest(queries: NDArray, pool: NDArray) -> NDArray[np.intp]:
     """For each of ``queries`` (n, …) the index of its Euclidean nearest in ``pool`` (m, …); (n,).
 

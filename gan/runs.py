@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,20 +18,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import load_file
 
 from . import data
+from .layers import unpack
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, parse
 from .recipes import recipe as preset_of
 
-SCALE, BLOCK = ".scale", 64  # of weights in 8 bits: the scales' names, and how many share one
+FORMAT = 2  # of checkpoints: 1 had no number, counts beside the averages, and two states of random numbers
 RECORD, HISTORY, CHECKPOINT, BEST = "run.json", "history.csv", "checkpoint.pt", "best.safetensors"
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 PROVENANCE = (
@@ -87,7 +84,9 @@ class Run:
         kept = {0.0, self.recipe.ema, *(checkpoint or {}).get("averages", {})}
         if decay not in kept:
             raise ValueError(f"{self.folder} has no average of decay {decay}; it has {sorted(kept)}")
-        weights = checkpoint and (checkpoint["averages"][decay] if decay else checkpoint["generator"])
+        weights = checkpoint and (
+            checkpoint["averages"][decay]["weights"] if decay else checkpoint["generator"]
+        )
         return self._restore(0, "generator" if decay == self.recipe.ema else "generator-last", weights)
 
     @cached_property
@@ -171,65 +170,21 @@ def check(folder: Path, recipe: Recipe, overwrite: bool = False) -> bool:
         return False
     if overwrite:
         return False
-    if differing := _differing(parse(_read_record(folder)["recipe"]), recipe):
+    if fields := differing(parse(_read_record(folder)["recipe"]), recipe):
         raise ValueError(
-            f"{folder} holds another run ({differing}): choose another folder, or overwrite=True; "
+            f"{folder} holds another run ({fields}): choose another folder, or overwrite=True; "
             f"only a larger epochs goes on from where it was"
         )
     return True
 
 
-def _differing(there: Recipe, asked: Recipe) -> str:
+def differing(there: Recipe, asked: Recipe) -> str:
     """In words, where a run of ``there`` is no beginning of one of ``asked``."""
     return "; ".join(
         f"{field} = {old!r}, not {new!r}"
         for (field, old), new in zip(there.model_dump().items(), asked.model_dump().values(), strict=True)
         if old != new and not (field == "epochs" and new > old)
     )
-
-
-def beginning(folder: str | os.PathLike[str], recipe: Recipe, dataset: data.Dataset) -> Run:
-    """The run in ``folder``, from whose weights one of ``recipe`` may go on; else ValueError in one line."""
-    run = Run.load(folder)
-    done = len(run.history)
-    if not done:
-        raise ValueError(f"{folder} has no finished epoch to go on from")
-    if done >= recipe.epochs:
-        raise ValueError(
-            f"{folder} has {done} epochs already: to go on from it, epochs must be more than that, "
-            f"not {recipe.epochs}"
-        )
-    if differing := _differing(run.recipe.model_copy(update={"epochs": done}), recipe):
-        raise ValueError(f"{folder} holds a run of another recipe ({differing}): it can't be gone on from")
-    if run.record["data_sha256"] != dataset.digest:
-        raise ValueError(f"{folder} was trained on other {dataset.name} data than is loaded here")
-    run.averaged(0), run.discriminator  # FileNotFoundError where they were not kept
-    return run
-
-
-def known_state(run: Run, iterations: int) -> dict[str, Any]:
-    """What ``run``'s weights, history and film tell of its state; an epoch has ``iterations``."""
-    ema, done = run.recipe.ema, len(run.history)
-    return {
-        "generator": run.averaged(0).state_dict(),
-        "discriminator": run.discriminator.state_dict(),
-        "averages": {ema: run.generator.state_dict()} if ema else {},
-        "averaged": {ema: run.recipe.stage(done)[1] * iterations} if ema else {},
-        "history": run.history.to_dict("records"),
-        "film": film_of(run),
-    }
-
-
-def film_of(run: Run) -> dict[int, Tensor]:
-    """A run's film, epoch by epoch, uint8 (FILM, *shape) each; a published run's from its picture."""
-    if checkpoint := read_checkpoint(run.folder):
-        return checkpoint.get("film", {})
-    epochs = run.record.get("film", [])
-    if not epochs:
-        return {}
-    with Image.open(run.folder / "film.png") as picture:
-        frames = torch.from_numpy(data.untile(np.asarray(picture), columns=len(epochs), gap=1))
-    return dict(zip(epochs, frames.unflatten(0, (-1, len(epochs))).unbind(1), strict=True))
 
 
 def clear(folder: Path) -> None:
@@ -278,56 +233,11 @@ def save(folder: Path, record: dict[str, Any], checkpoint: dict[str, Any]) -> No
     """Write all three files, each whole or not at all; the checkpoint, which rules, first."""
     history = pd.DataFrame(checkpoint["history"])
     with whole(folder / CHECKPOINT) as part:
-        torch.save(checkpoint, part)
+        torch.save({"format": FORMAT, **checkpoint}, part)
     with whole(folder / HISTORY) as part:
         history.to_csv(part, index=False, float_format="%.6g")
     record["seconds"] = round(float(history["seconds"].sum()), 1)
     write_record(folder, record)
-
-
-def keep_best(folder: Path, generator: Generator, epoch: int) -> None:
-    """Keep G's weights in ``folder``, in 16 bits, as those of the best epoch so far."""
-    with whole(folder / BEST) as part:
-        save_weights(part, generator.state_dict(), 16, epoch)
-
-
-def save_weights(path: Path, state: Mapping[str, Tensor], bits: int, epoch: int | None = None) -> None:
-    """Write weights `pack`ed in ``bits`` each; with ``epoch``, they say that they are of that one."""
-    metadata = None if epoch is None else {"epoch": str(epoch)}
-    save_file(pack(state, bits), path, metadata=metadata)
-
-
-def pack(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
-    """A network's weights for a file: in float16, or in 8 bits, and a float16 scale for each BLOCK of them.
-
-    With 8 bits a block's largest weight is ±127 times its scale; vectors (biases) stay in float32.
-    """
-    if bits == 16:
-        return {key: w.half().contiguous() if w.is_floating_point() else w for key, w in state.items()}
-    packed = {}
-    for key, w in state.items():
-        packed[key] = w
-        if w.ndim > 1:
-            blocks = _blocks(w)
-            scale = (blocks.abs().amax(1) / 127).half().clamp_min(2.0**-24)
-            rounded = (blocks / scale[:, None].float()).round().clamp(-127, 127).to(torch.int8)
-            packed[key] = rounded.flatten()[: w.numel()].view_as(w).clone()
-            packed[f"{key}{SCALE}"] = scale
-    return packed
-
-
-def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The float32 weights of what `pack` made."""
-    state = {key: w.float() for key, w in packed.items() if not key.endswith(SCALE)}
-    for key, w in state.items():
-        if (scale := packed.get(f"{key}{SCALE}")) is not None:
-            state[key] = (_blocks(w) * scale[:, None].float()).flatten()[: w.numel()].view_as(w)
-    return state
-
-
-def _blocks(w: Tensor) -> Tensor:
-    """The values of ``w`` in rows of BLOCK, the last one filled with zeros."""
-    return nn.functional.pad(w.flatten(), (0, -w.numel() % BLOCK)).view(-1, BLOCK)
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
@@ -387,14 +297,24 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """The state in ``folder``, as the parts of `gan.training.Game` have it; None where there is none."""
     path = folder / CHECKPOINT
     if not path.exists():
         return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        there = state.pop("format", 1)
     except Exception as error:  # zip, pickle and file errors
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path} is damaged ({reason}): delete the folder and train again") from None
+    if there > FORMAT:
+        raise ValueError(f"{path} has format {there}, this gan knows up to {FORMAT}: go on with a newer one")
+    if there == 1:  # the first edition's
+        counts = state.pop("averaged", {})
+        averages = state.get("averages", {}).items()
+        state["averages"] = {d: {"weights": w, "updates": counts.get(d, 1)} for d, w in averages}
+        state["random"] = {"cpu": state.pop("rng"), "cuda": state.pop("rng_cuda", None)}
+    return state
 
 
 class whole:

@@ -92,7 +92,7 @@ def assert_same_picture(ours, expected):
 @pytest.mark.parametrize("name", RUNS)
 def test_its_samples_are_those_of_its_weights(name):
     run = load(name)
-    expected = data.tile(weights_of(run).images(50, seed=0).numpy(), columns=10)
+    expected = figures.tile(weights_of(run).images(50, seed=0).numpy(), columns=10)
     assert_same_picture(picture(run, "samples")[:, : expected.shape[1]], expected)
 
 
@@ -102,7 +102,7 @@ def test_its_interpolation_goes_in_straight_lines_between_draws_of_the_prior(nam
     g, ours = weights_of(run), picture(run, "interpolation")
     ends = g.draw_noise(8, torch.Generator().manual_seed(2)).view(4, 2, -1)
     z = [start + (end - start) * i / 11 for start, end in ends for i in range(12)]
-    assert_same_picture(ours, data.tile(g.depict(torch.stack(z)).numpy(), columns=12))
+    assert_same_picture(ours, figures.tile(g.depict(torch.stack(z)).numpy(), columns=12))
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -114,7 +114,7 @@ def test_its_film_has_a_column_for_each_epoch_and_ends_with_its_weights(name):
     assert ours.shape[:2] == (10 * (height + 1) - 1, len(epochs) * (width + 1) - 1)
     assert epochs[0] == 0 and epochs == sorted({*epochs}) and epochs[-1] <= run.recipe.epochs
     if epochs[-1] == run.recipe.epochs:
-        last = data.tile(weights_of(run).images(10, seed=0).numpy(), columns=1)
+        last = figures.tile(weights_of(run).images(10, seed=0).numpy(), columns=1)
         assert np.abs(ours[:, -width:].astype(int) - last).mean() < 0.5
 
 

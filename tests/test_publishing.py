@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from test_training import Interrupt, assert_rounded, assert_same_weights, tiny, train
 
 import gan
-from gan import algorithm1, runs, training
+from gan import algorithm1, keeping, layers, training
 from gan.__main__ import main
 from gan.book import ablation, publishing
 
@@ -24,7 +24,7 @@ FIELDS = {"d_init": 0.5, "learning_rate": 1.0, "momentum_epochs": 8}
 def stopped(tmp_path, monkeypatch):
     """A run of six epochs that was stopped in its fourth."""
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "SAVE_EVERY", 0.0)
+        patch.setattr(keeping, "SAVE_EVERY", 0.0)
         interrupt = Interrupt(algorithm1.ITERATIONS["simultaneous"], 14)
         patch.setitem(algorithm1.ITERATIONS, "simultaneous", interrupt)
         train(tiny(epochs=6, **FIELDS), tmp_path / "stopped")
@@ -74,7 +74,7 @@ def test_a_run_goes_on_from_weights_at_their_epoch_and_rate(stopped, tmp_path, m
     (there,) = run.record["resumed"]
     assert (there["after_epoch"], there["from_weights"]) == (3, "rounded" if published else "float32")
     assert run.record["started"] == stopped.record["started"] and "metrics" not in run.record
-    film, before = runs.film_of(run), runs.film_of(stopped)
+    film, before = keeping.film_of(run), keeping.film_of(stopped)
     assert film.keys() == {0, 1, 2, 3, 5} and all(torch.equal(film[epoch], before[epoch]) for epoch in before)
 
 
@@ -88,7 +88,7 @@ def test_a_run_starts_from_the_very_weights(stopped, tmp_path):
         seen[epoch] = players
 
     recipe = tiny(epochs=4, **FIELDS)
-    state = runs.known_state(there, iterations=4)
+    state = keeping.known_state(there, iterations=4)
     assert_same_weights(there.generator, stopped.generator, assert_rounded)
     players = training.make_players(recipe, gan.data.load("digits").x_train, torch.device("cpu"))
     players.generator.load_state_dict(state["generator"])
@@ -153,7 +153,7 @@ def test_a_sweep_keeps_the_weights_of_its_best_epoch(tmp_path, monkeypatch):
 
 def test_the_best_weights_are_not_kept_twice(tmp_path):
     run = train(tiny(**FIELDS), tmp_path / "run")
-    runs.keep_best(run.folder, run.generator, epoch=4)
+    ablation._keep_best(run.folder, run.generator, epoch=4)
     public = publishing.publish(run, "digits", root=tmp_path / "results")
     assert public.best() is None and public.record["metrics"].keys() == {"parzen"}
 
@@ -185,7 +185,7 @@ def test_weights_are_kept_in_8_bits_unless_that_moves_a_figure(tmp_path, monkeyp
 )
 def test_rounding_in_blocks_errs_by_a_254th_of_the_blocks_largest(w):
     state = {"w": torch.from_numpy(w), "bias": torch.from_numpy(w[0])}
-    back = runs.unpack(runs.pack(state, 8))
+    back = layers.unpack(layers.pack(state, 8))
     assert back.keys() == state.keys() and torch.equal(back["bias"], state["bias"])
     flat, rounded = w.ravel(), back["w"].numpy().ravel()
     for start in range(0, len(flat), 64):

@@ -18,7 +18,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 import gan
-from gan import algorithm1, parzen, runs, training
+from gan import algorithm1, keeping, parzen, runs, training
 from gan.book import figures, publishing
 
 TINY = {"g_hidden": (16, 16), "d_hidden": (8, 8), "d_pieces": 2, "batch_size": 300}
@@ -97,7 +97,7 @@ def test_a_seed_gives_the_same_run_and_another_seed_another(tmp_path, fields):
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, fields, stop):
     recipe = tiny(**fields)
     whole = train(recipe, tmp_path / "whole")
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
     iteration = algorithm1.ITERATIONS[recipe.updates]
     monkeypatch.setitem(algorithm1.ITERATIONS, recipe.updates, Interrupt(iteration, stop))
     with pytest.raises(KeyboardInterrupt):
@@ -180,7 +180,7 @@ def test_the_average_has_batch_norms_statistics_as_they_are(tmp_path, monkeypatc
 def test_an_average_copies_what_is_no_weight(n):
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
-    average = training.Average(network, decay=0.5)
+    average = keeping.Average(network, decay=0.5)
     for _ in range(n):
         network(torch.randn(9, 2))
         torch.nn.init.normal_(network[0].weight)
@@ -227,7 +227,7 @@ def test_d_sees_each_normalised_image_once(tmp_path, monkeypatch):
 
 def test_a_run_with_batch_norm_is_resumed_and_published(tmp_path, monkeypatch):
     whole = train(tiny_pytorch_gan(ema=0.9), tmp_path / "whole")
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
     train(tiny_pytorch_gan(ema=0.9, epochs=1), tmp_path / "run")
     assert_same(whole, train(tiny_pytorch_gan(ema=0.9), tmp_path / "run"))
     with warnings.catch_warnings():
@@ -340,7 +340,7 @@ def test_mnist_without_a_file_or_a_network_leaves_no_folder(tmp_path, monkeypatc
 
 
 def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
     train(tiny(epochs=2), tmp_path / "run")
     nothing = torch.full((len(algorithm1.STATISTICS),), float("nan"))
     monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", lambda players, minibatches: nothing)
@@ -435,7 +435,7 @@ def test_weights_that_are_too_large_are_not_kept_and_it_says_so(finished, tmp_pa
 
 
 def test_an_unfinished_run_is_not_published(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
     iteration = algorithm1.ITERATIONS["simultaneous"]
     monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(iteration, 6))
     with pytest.raises(KeyboardInterrupt):
@@ -522,7 +522,7 @@ STAGED = [{}, {"optimizer": "adam", "learning_rate": 1e-3, "ema": 0.9, "max_norm
 def test_a_run_that_stopped_in_or_between_stages_goes_on(tmp_path, monkeypatch, fields, stop, done):
     recipe = staged(**fields)
     whole = train(recipe, tmp_path / "whole")
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
     iteration = algorithm1.ITERATIONS["simultaneous"]
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(iteration, stop))
@@ -611,7 +611,7 @@ def test_averages_that_a_run_has_not_are_refused_and_those_it_has_are_named(tmp_
 def test_averages_go_on_with_a_run_and_new_ones_start_where_it_stands(tmp_path, monkeypatch):
     quick = {"d_init": 0.5, "learning_rate": 1.0}
     whole = train(tiny(**quick), tmp_path / "whole", averages=[0.5])
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
     run = train(tiny(epochs=2, **quick), tmp_path / "run", averages=[0.5])
     started = run.generator.layers[0].weight.detach()
     path = []
@@ -644,7 +644,7 @@ def shown(generator):
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_the_film_shows_the_same_samples_after_each_of_its_epochs(tmp_path, monkeypatch, ema):
     """From the untrained G on; of the average of its weights where the recipe has one."""
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
     recipe = staged(epochs=6, ema=ema)
     images = gan.data.load("digits").split(recipe.valid)[0]
     torch.manual_seed(recipe.seed)
@@ -656,7 +656,7 @@ def test_the_film_shows_the_same_samples_after_each_of_its_epochs(tmp_path, monk
         expected[epochs] = shown(run.generator)
     del expected[4], expected[6]  # which are none of the film's
     pictures = film(run)
-    assert pictures.keys() == expected.keys() and {*pictures} < {*training.FILMED}
+    assert pictures.keys() == expected.keys() and {*pictures} < {*keeping.FILMED}
     for epoch, picture in pictures.items():
         assert picture.shape == (10, 1, 8, 8) and torch.equal(picture, expected[epoch]), epoch
     whole = film(train(recipe, tmp_path / "whole"))
@@ -758,7 +758,7 @@ def assert_pictures_are_what_the_weights_give(public, run):
             assert np.abs(cell[..., :-1] - expected[i, j].transpose(1, 2, 0)).max() <= 1
             assert (cell[..., -1] == 255).all()
     assert public.record["film"] == sorted(film(run))
-    samples = gan.data.tile(g.images(50, seed=0).numpy(), columns=10)
+    samples = gan.figures.tile(g.images(50, seed=0).numpy(), columns=10)
     assert np.abs(pixels(public.folder, "samples")[:, : samples.shape[1]] - samples).max() <= 1
 
 
@@ -821,5 +821,5 @@ def test_a_run_on_normalised_images_is_published(few, tmp_path, name):
         .kneighbors(samples.reshape(5, -1))[1][:, 0]
     ]
     low, high = (bound((1, 2, 3), keepdims=True) for bound in (near.min, near.max))
-    column = gan.data.tile((near - low) / (high - low), columns=1)
+    column = gan.figures.tile((near - low) / (high - low), columns=1)
     assert np.abs(pixels(public.folder, "samples")[:, -32:] - column).max() <= 1

@@ -16,10 +16,12 @@ from PIL import Image
 from torch import nn
 
 from .. import data
+from ..keeping import film_of
+from ..layers import pack, save_weights, unpack
 from ..nets import Generator
 from ..parzen import estimate
 from ..recipes import Recipe
-from ..runs import HISTORY, Run, film_of, pack, save_weights, unpack, write_record
+from ..runs import HISTORY, Run, write_record
 from . import figures
 
 LARGEST = 6_000_000  # bytes of a published network, more is not kept
@@ -77,7 +79,7 @@ def publish(
         pictures = _pictures(recipe, networks["generator"], dataset, z_seed)
         if film:
             frames = torch.stack([film[epoch] for epoch in sorted(film)], 1).flatten(0, 1)
-            pictures["film"] = data.tile(frames.numpy() / 255, columns=len(film))
+            pictures["film"] = figures.tile(frames.numpy() / 255, columns=len(film))
         for which, picture in pictures.items():
             Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
         write_record(part, record)
@@ -174,5 +176,5 @@ def _pictures(recipe: Recipe, generator: Generator, dataset: data.Dataset, z_see
     lines = generator.depict(figures.paths(generator)).numpy()
     return {
         "samples": figures.with_neighbours(samples, train, rows=5),
-        "interpolation": data.tile(lines, columns=figures.STEPS),
+        "interpolation": figures.tile(lines, columns=figures.STEPS),
     }
