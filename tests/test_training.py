@@ -474,7 +474,7 @@ def test_the_second_stage_begins_with_gs_learned_layers_behind_new_ones_and_a_ne
     watch(monkeypatch, see)
     last = {}
     recipe = staged(g_sigmoid_bias=-2.0)
-    train(recipe, tmp_path / "run", after_epoch=lambda epoch, players: last.update({epoch: players}))
+    train(recipe, tmp_path / "run", after_epoch=lambda epoch, game: last.update({epoch: game.players}))
     before, after = last[2], started[8]
     widths = [w.shape for w in after.generator.parameters() if w.ndim == 2]
     assert widths == [(12, 20), (20, 12), (16, 20), (16, 16), (64, 16)]
@@ -758,7 +758,7 @@ def assert_pictures_are_what_the_weights_give(public, run):
             assert np.abs(cell[..., :-1] - expected[i, j].transpose(1, 2, 0)).max() <= 1
             assert (cell[..., -1] == 255).all()
     assert public.record["film"] == sorted(film(run))
-    samples = gan.figures.tile(g.images(50, seed=0).numpy(), columns=10)
+    samples = figures.tile(g.images(50, seed=0).numpy(), columns=10)
     assert np.abs(pixels(public.folder, "samples")[:, : samples.shape[1]] - samples).max() <= 1
 
 
@@ -821,5 +821,5 @@ def test_a_run_on_normalised_images_is_published(few, tmp_path, name):
         .kneighbors(samples.reshape(5, -1))[1][:, 0]
     ]
     low, high = (bound((1, 2, 3), keepdims=True) for bound in (near.min, near.max))
-    column = gan.figures.tile((near - low) / (high - low), columns=1)
+    column = figures.tile((near - low) / (high - low), columns=1)
     assert np.abs(pixels(public.folder, "samples")[:, -32:] - column).max() <= 1
