@@ -166,6 +166,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     known = parts(arguments.small)
     if unknown := set(arguments.only or ()) - set(known):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the shell may have had it ignored
     session = Session(arguments.out.resolve(), arguments.minutes)
     for name in arguments.only or known:
         session.play(known[name])

@@ -14,14 +14,13 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-from . import toy
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 SHAPES: dict[str, tuple[int, ...]] = {
@@ -30,9 +29,9 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "faces": (1, 48, 48),
     "cifar10": (3, 32, 32),
     "digits": (1, 8, 8),
-    **{target.name: (target.dimensions,) for target in toy.TARGETS.values()},
 }
 """Channels, height and width of each data set's images, as G makes them; a target's dimensions."""
+MADE: dict[str, Callable[[], Dataset]] = {}  # what needs no file; `gan.toy` adds its targets here and above
 FOLDS = 5  # of TFD
 GCN = 55.0  # the norm of a normalised image
 
@@ -92,10 +91,8 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, fold: int = 
         raise ValueError(f"there is no data set {name!r}; there are: {', '.join(SHAPES)}")
     if fold not in range(folds(name)):
         raise ValueError(f"fold = {fold}: {name} has " + ("folds 0 to 4" if name == "tfd" else "only fold 0"))
-    if name == "digits":
-        return _digits()
-    if name in toy.TARGETS:
-        return _draw(toy.TARGETS[name])
+    if name in MADE:
+        return MADE[name]()
     folder = Path(data_dir or os.environ.get("GAN_DATA_DIR") or Path.home() / ".cache" / "gan")
     if name == "tfd":
         return _read_tfd(folder.expanduser() / "TFD_48x48.mat", fold)
@@ -180,11 +177,7 @@ def _digits() -> Dataset:
     return Dataset("digits", x[:1500], y[:1500], x[1500:], y[1500:])
 
 
-def _draw(target: toy.Target) -> Dataset:
-    """6 000 points for training and 5 000 for testing."""
-    x = target.sample(11_000, seed=0).numpy()
-    y = np.zeros(len(x), np.int64)
-    return Dataset(target.name, x[:6000], y[:6000], x[6000:], y[6000:])
+MADE["digits"] = _digits
 
 
 def _read(name: str, path: Path) -> Dataset:
@@ -277,28 +270,13 @@ def _fetch(name: str, path: Path) -> None:
         ) from None
 
 
-def _download_mnist(folder: str) -> dict[str, NDArray]:
-    from torchvision.datasets import MNIST
+def _download(kind: str, folder: str) -> dict[str, NDArray]:
+    """torchvision's data set ``kind``."""
+    from torchvision import datasets
 
-    train, test = (MNIST(folder, train=part, download=True) for part in (True, False))
-    return {
-        "x_train": train.data.numpy(),
-        "y_train": train.targets.numpy(),
-        "x_test": test.data.numpy(),
-        "y_test": test.targets.numpy(),
-    }
-
-
-def _download_cifar10(folder: str) -> dict[str, NDArray]:
-    from torchvision.datasets import CIFAR10
-
-    train, test = (CIFAR10(folder, train=part, download=True) for part in (True, False))
-    return {
-        "x_train": train.data,
-        "y_train": np.array(train.targets),
-        "x_test": test.data,
-        "y_test": np.array(test.targets),
-    }
+    train, test = (getattr(datasets, kind)(folder, train=part, download=True) for part in (True, False))
+    arrays = (train.data, train.targets, test.data, test.targets)
+    return dict(zip(KEYS, map(np.asarray, arrays), strict=True))
 
 
 def _download_faces(folder: str) -> dict[str, NDArray]:
@@ -319,7 +297,7 @@ def _download_faces(folder: str) -> dict[str, NDArray]:
 
 
 _DOWNLOADS: dict[str, Callable[[str], dict[str, NDArray]]] = {
-    "mnist": _download_mnist,
-    "cifar10": _download_cifar10,
+    "mnist": partial(_download, "MNIST"),
+    "cifar10": partial(_download, "CIFAR10"),
     "faces": _download_faces,
 }

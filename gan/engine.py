@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import platform
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,6 +38,21 @@ def pick_device(device: str = "auto") -> torch.device:
     if (where.type == "cuda" and not has_cuda) or (where.type == "mps" and not has_mps):
         raise ValueError(f"device = {device!r} is not available here; auto or cpu is")
     return where
+
+
+def describe(device: torch.device) -> str:
+    """The device in words: a GPU's name, or the processor and the number of threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+        processor = models[0] if models else processor
+    kind = "MPS" if device.type == "mps" else "CPU"
+    return f"{kind} ({processor}, {threads} thread{'s' * (threads > 1)})"
 
 
 def choose(engine: str, device: torch.device, updates: int) -> str:

@@ -1,7 +1,6 @@
 """What a training keeps beside the game: averages, history, film, random numbers; a checkpoint is their sum.
 
-Each part has ``state_dict`` and ``load_state_dict``, as networks and optimizers have, so that a new one
-changes nothing else.
+Each part has ``state_dict`` and ``load_state_dict``, as networks and optimizers have.
 """
 
 from __future__ import annotations
@@ -89,9 +88,8 @@ class History(list[dict[str, float]]):
     """A row for each epoch: its number, the means of STATISTICS over its updates, and its seconds."""
 
     def add(self, epoch: int, means: Tensor, seconds: float) -> dict[str, float]:
-        self.append(
-            {"epoch": epoch, **dict(zip(STATISTICS, means.tolist(), strict=True)), "seconds": seconds}
-        )
+        found = dict(zip(STATISTICS, means.tolist(), strict=True))
+        self.append({"epoch": epoch, **found, "seconds": seconds})
         return self[-1]
 
     def state_dict(self) -> list[dict[str, float]]:

@@ -12,6 +12,7 @@ Natural = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+AtLeast1 = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Init = Positive | Literal["pytorch"]
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "linear"]
@@ -83,9 +84,7 @@ class Recipe(BaseModel):
     dropout_hidden: Probability = about(0.5, "D 的隐藏层的丢弃概率", "of dropping a hidden unit of D")
 
     # Algorithm 1
-    epochs: Count = about(
-        2000, "轮数", "ours, as the authors' files have no end: the rate has fallen to 0.002 on MNIST by then"
-    )
+    epochs: Count = about(2000, "轮数", "ours, the authors' files have no end: MNIST's rate is 0.002 by then")
     seed: Natural = about(0, "随机种子", "of all that is random")
     k: Count = about(1, "G 走一步时 D 走几步", "steps of D for each step of G")
     loss: Literal["minimax", "non_saturating"] = about("non_saturating", "G 的损失", "what G descends")
@@ -97,9 +96,7 @@ class Recipe(BaseModel):
     # The gradient-based rule and its schedules
     optimizer: Literal["sgd", "adam"] = about("sgd", "优化方法", "the gradient-based rule")
     learning_rate: Positive = about(0.1, "学习率", "the first update's")
-    learning_rate_decay: Annotated[float, Field(ge=1, allow_inf_nan=False)] = about(
-        1.000_004, "每次更新后学习率除以", "the rate is divided by this at each update, …"
-    )
+    learning_rate_decay: AtLeast1 = about(1.000_004, "每次更新后学习率除以", "divides it at each update, …")
     learning_rate_floor: NotNegative = about(1e-6, "学习率的下限", "… down to this")
     momentum: Probability = about(0.5, "起初的动量", "in the first epoch (for Adam: β₁), …")
     momentum_final: Probability = about(0.7, "最终的动量", "… moving linearly to this one, …")
@@ -178,6 +175,7 @@ class Recipe(BaseModel):
         return self.momentum + done * (self.momentum_final - self.momentum)
 
 
+NO_DROPOUT = {"dropout_input": 0.0, "dropout_hidden": 0.0}
 # Two stages: what the first one learned to make of noise, the second makes of noise that it has shaped.
 TFD: dict[str, Any] = {
     "dataset": "tfd",
@@ -258,8 +256,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "d_activation": "leaky_relu",
         "d_pieces": 1,
         "d_init": "pytorch",
-        "dropout_input": 0.0,
-        "dropout_hidden": 0.0,
+        **NO_DROPOUT,
         "epochs": 200,
         "batch_size": 64,
         "optimizer": "adam",
@@ -280,8 +277,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "d_hidden": (32, 32),
         "d_pieces": 2,
         "d_init": 0.3,
-        "dropout_input": 0.0,
-        "dropout_hidden": 0.0,
+        **NO_DROPOUT,
         "epochs": 40,
         "k": 3,
         "updates": "alternating",

@@ -24,6 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from . import data
+from .engine import describe
 from .layers import unpack
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, parse
@@ -57,13 +58,11 @@ class Run:
         """The run in ``folder``; FileNotFoundError or ValueError, one line, where there is none."""
         folder = Path(folder)
         record = _read_record(folder)
-        checkpoint = read_checkpoint(folder)
-        if checkpoint:
+        history = pd.DataFrame()  # of a run that was stopped in its first epoch
+        if checkpoint := read_checkpoint(folder):
             history = pd.DataFrame(checkpoint["history"])
         elif (folder / HISTORY).exists():
             history = pd.read_csv(folder / HISTORY)
-        else:  # stopped in its first epoch
-            history = pd.DataFrame()
         return cls(folder, parse(record["recipe"]), record, history)
 
     @property
@@ -84,10 +83,10 @@ class Run:
         kept = {0.0, self.recipe.ema, *(checkpoint or {}).get("averages", {})}
         if decay not in kept:
             raise ValueError(f"{self.folder} has no average of decay {decay}; it has {sorted(kept)}")
-        weights = checkpoint and (
-            checkpoint["averages"][decay]["weights"] if decay else checkpoint["generator"]
-        )
-        return self._restore(0, "generator" if decay == self.recipe.ema else "generator-last", weights)
+        which = "generator" if decay == self.recipe.ema else "generator-last"
+        if not checkpoint or not decay:
+            return self._restore(0, which, checkpoint and checkpoint["generator"])
+        return self._restore(0, which, checkpoint["averages"][decay]["weights"])
 
     @cached_property
     def discriminator(self) -> Discriminator:
@@ -122,18 +121,10 @@ class Run:
     def provenance(self, template: str = PROVENANCE) -> str:
         """One line that says where the run comes from; ``template`` may say it in other words."""
         minutes, seconds = divmod(round(self.record["seconds"]), 60)
-        return template.format(
-            name=self.recipe.name,
-            seed=self.recipe.seed,
-            epochs=len(self.history),
-            date=self.record["started"][:10],
-            device=self.record["device"],
-            python=self.record["versions"]["python"],
-            torch=self.record["versions"]["torch"],
-            minutes=minutes,
-            seconds=seconds,
-            commit=re.sub(r"(?<=^\w{12})\w+", "", self.record["commit"] or "unknown"),
-        )
+        told = self.record | self.record["versions"] | {"minutes": minutes, "seconds": seconds}
+        told |= {"name": self.recipe.name, "seed": self.recipe.seed, "epochs": len(self.history)}
+        commit = re.sub(r"(?<=^\w{12})\w+", "", self.record["commit"] or "unknown")
+        return template.format(**told | {"date": self.record["started"][:10], "commit": commit})
 
 
 def default_folder(recipe: Recipe) -> Path:
@@ -249,21 +240,6 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as part:
         part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-
-
-def describe(device: torch.device) -> str:
-    """The device in words: a GPU's name, or the processor and the number of threads."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    processor = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-        processor = models[0] if models else processor
-    kind = "MPS" if device.type == "mps" else "CPU"
-    return f"{kind} ({processor}, {threads} thread{'s' * (threads > 1)})"
 
 
 def _commit() -> str | None:

@@ -143,8 +143,8 @@ def play(
     iterations = len(x) // (recipe.batch_size * recipe.k)
     iterate = iteration(game.players, recipe.updates, engine, game.device)
     checkpoints = Checkpoints(folder, record)
-    total = recipe.epochs * iterations
-    with tqdm(total=total, initial=done * iterations, unit="it", disable=not progress, leave=False) as bar:
+    length = {"total": recipe.epochs * iterations, "initial": done * iterations}
+    with tqdm(**length, unit="it", disable=not progress, leave=False) as bar:
         for epoch in range(done + 1, recipe.epochs + 1):
             start = time.perf_counter()
             stage, number = recipe.stage(epoch)
@@ -209,26 +209,18 @@ def _schedule(players: Players, recipe: Recipe, epoch: int, update: int) -> None
 
 
 def make_players(recipe: Recipe, images: Any, device: torch.device) -> Players:
-    """Both networks on ``device``, freshly initialised for uint8 ``images``, and how they move.
-
-    ``recipe`` is that of one stage.
-    """
+    """Both networks of one stage's ``recipe``, fresh for uint8 ``images``, and how they move."""
     bias = marginal_bias(torch.from_numpy(data.scale(images))) if recipe.g_output == "sigmoid" else None
     generator, discriminator = networks(recipe, data.scale(images[:1]).shape[1:], bias)
-    generator, discriminator = generator.to(device), discriminator.to(device)
+    both = generator.to(device), discriminator.to(device)
     if recipe.max_norm:  # holds before the first move too
-        for network in (generator, discriminator):
+        for network in both:
             cap_norms(network.parameters(), recipe.max_norm)
+    g_optimizer, d_optimizer = (make_optimizer(recipe, network) for network in both)
     bf16 = partial(torch.autocast, device.type, torch.bfloat16, cache_enabled=False)
-    return Players(
-        generator,
-        discriminator,
-        make_optimizer(recipe, generator),
-        make_optimizer(recipe, discriminator),
-        GENERATOR_LOSSES[recipe.loss],
-        bf16 if recipe.precision == "bf16" else nullcontext,
-        recipe.max_norm,
-    )
+    precision = bf16 if recipe.precision == "bf16" else nullcontext
+    loss = GENERATOR_LOSSES[recipe.loss]
+    return Players(*both, g_optimizer, d_optimizer, loss, precision, recipe.max_norm)
 
 
 def second_stage(first: Players, recipe: Recipe, images: Any, device: torch.device) -> Players:

@@ -44,11 +44,7 @@ def sweep(
     out = Path(out or runs.default_folder(recipe.model_copy(update={"epochs": own})))
     path = Path(results) / f"{out.name}.json"
     decays = sorted({0.0, recipe.ema, *averages})
-    scores: list[dict[str, Any]] = []
-    if path.exists():
-        before = json.loads(path.read_text())
-        if parse(before["recipe"]).model_copy(update={"epochs": recipe.epochs}) == recipe:
-            scores = before["scores"]
+    scores = _before(path, recipe)
 
     def score(epoch: int, game: Game) -> None:
         if epoch % every and epoch != recipe.epochs:
@@ -69,6 +65,14 @@ def sweep(
     run = train(recipe, out, averages=averages, after_epoch=score, data_dir=data_dir, **how)
     write(run.record)
     return path
+
+
+def _before(path: Path, recipe: Recipe) -> list[dict[str, Any]]:
+    """The scores in ``path``, where they are of a beginning of ``recipe``'s run."""
+    record = json.loads(path.read_text()) if path.exists() else None
+    if record and parse(record["recipe"]).model_copy(update={"epochs": recipe.epochs}) == recipe:
+        return record["scores"]
+    return []
 
 
 def _keep_best(folder: Path, generator: Generator, epoch: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from .. import data
 from ..keeping import film_of
@@ -64,30 +64,42 @@ def publish(
         changed = {"epochs": len(run.history)} | ({} if ema is None else {"ema": ema})
         recipe = run.recipe.model_copy(update=changed)
         run = replace(run, recipe=recipe, record=run.record | {"recipe": recipe.model_dump(mode="json")})
-        networks, best_epoch = _networks(run)
-        networks, metrics, rounding = _measured(recipe, networks, z_seed, data_dir)
-        if best_epoch:
-            metrics["parzen_best"]["epoch"] = best_epoch
-        for which in _kept(networks, weights):
-            path = part / f"{which}.safetensors"
-            save_weights(path, networks[which].state_dict(), rounding["bits"], best_epoch)
-            if path.stat().st_size > LARGEST:
-                path.unlink()
-        film = {} if ema else film_of(run)  # that of other weights
-        record = run.record | {"metrics": metrics, "film": sorted(film), "weights": rounding}
-        record["seeds"] = record["seeds"] | {"samples": z_seed}
-        pictures = _pictures(recipe, networks["generator"], dataset, z_seed)
-        if film:
-            frames = torch.stack([film[epoch] for epoch in sorted(film)], 1).flatten(0, 1)
-            pictures["film"] = figures.tile(frames.numpy() / 255, columns=len(film))
-        for which, picture in pictures.items():
-            Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
-        write_record(part, record)
-        run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
+        _write(part, run, dataset, z_seed, weights, film_of(run) if ema is None else {}, data_dir)
         if (root / name).exists():
             shutil.rmtree(root / name)
         os.replace(part, root / name)
     return Run.load(root / name)
+
+
+def _write(
+    part: Path,
+    run: Run,
+    dataset: data.Dataset,
+    z_seed: int,
+    weights: str,
+    film: dict[int, Tensor],
+    data_dir: str | os.PathLike[str] | None,
+) -> None:
+    """Measure ``run`` and write all its files to ``part``."""
+    networks, best_epoch = _networks(run)
+    networks, metrics, rounding = _measured(run.recipe, networks, z_seed, data_dir)
+    if best_epoch:
+        metrics["parzen_best"]["epoch"] = best_epoch
+    for which in _kept(networks, weights):
+        path = part / f"{which}.safetensors"
+        save_weights(path, networks[which].state_dict(), rounding["bits"], best_epoch)
+        if path.stat().st_size > LARGEST:
+            path.unlink()
+    pictures = _pictures(run.recipe, networks["generator"], dataset, z_seed)
+    if film:
+        frames = torch.stack([film[epoch] for epoch in sorted(film)], 1).flatten(0, 1)
+        pictures["film"] = figures.tile(frames.numpy() / 255, columns=len(film))
+    for which, picture in pictures.items():
+        Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
+    seeds = run.record["seeds"] | {"samples": z_seed}
+    found = {"seeds": seeds, "metrics": metrics, "film": sorted(film), "weights": rounding}
+    write_record(part, run.record | found)
+    run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
 
 
 def _check(run: Run, unfinished: bool, weights: str, data_dir: str | os.PathLike[str] | None) -> data.Dataset:
