@@ -13,8 +13,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
+from torch.optim import SGD
 
 NOISE, PIXELS = 20, 64  # the sizes of z and x
+k, m = 1, 50  # steps of D for each step of G, and the size of a minibatch
 
 
 class Maxout(nn.Module):
@@ -34,20 +36,17 @@ def networks() -> tuple[nn.Module, nn.Module]:
         *(nn.Linear(NOISE, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU()),
         *(nn.Linear(128, PIXELS), nn.Sigmoid()),
     )
-    D = nn.Sequential(
-        *(Maxout(PIXELS, 64), nn.Dropout(0.3), Maxout(64, 64), nn.Dropout(0.3)),
-        nn.Linear(64, 1),
-    )
+    D = nn.Sequential(Maxout(PIXELS, 64), nn.Dropout(0.3), Maxout(64, 64), nn.Dropout(0.3), nn.Linear(64, 1))
     for network, bound in (G, 0.2), (D, 0.05):
         for w in network.parameters():
             nn.init.uniform_(w, -bound, bound)
     return G, D
 
 
-def play(G: nn.Module, D: nn.Module, data: Tensor, iterations: int, k: int = 1, m: int = 50) -> None:
-    """Algorithm 1. From logits s, log D = logsigmoid(s) and log(1 - D) = logsigmoid(-s), never infinite."""
-    d_optimizer = torch.optim.SGD(D.parameters(), lr=0.2, momentum=0.5, maximize=True)
-    g_optimizer = torch.optim.SGD(G.parameters(), lr=0.2, momentum=0.5)
+def play(G: nn.Module, D: nn.Module, data: Tensor, iterations: int) -> None:
+    """Algorithm 1; log D = logsigmoid(s) and log(1 - D) = logsigmoid(-s)."""
+    d_optimizer = SGD(D.parameters(), lr=0.2, momentum=0.5, maximize=True)
+    g_optimizer = SGD(G.parameters(), lr=0.2, momentum=0.5)
     for i in range(1, iterations + 1):  # line 1
         for _ in range(k):  # line 2
             z = torch.randn(m, NOISE)  # line 3
@@ -57,11 +56,11 @@ def play(G: nn.Module, D: nn.Module, data: Tensor, iterations: int, k: int = 1, 
             value.backward()
             d_optimizer.step()  # line 5: D ascends
         z = torch.randn(m, NOISE)  # line 7
-        loss = -logsigmoid(D(G(z))).mean()  # section 3's: the printed log(1 - D(G(z))) saturates early on
+        loss = -logsigmoid(D(G(z))).mean()  # section 3: log(1 - D) saturates
         g_optimizer.zero_grad()
         loss.backward()
         g_optimizer.step()  # line 8: G descends
-        if i % 300 == 0:  # V is -log 4 = -1.39 where D can only guess, and 0 where it is sure
+        if i % 300 == 0:  # V: -1.39 where D can only guess, 0 where it is sure
             print(f"iteration {i:4}: V(D, G) = {value:.2f}")
 
 

@@ -76,7 +76,10 @@ def game():
 
     handle = before_each_step(compare)
     try:
-        example.play(G, D, data, iterations=3, k=2, m=20)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(example, "k", 2)
+            patch.setattr(example, "m", 20)
+            example.play(G, D, data, iterations=3)
     finally:
         handle.remove()
         torch.set_default_dtype(torch.float32)
