@@ -251,6 +251,23 @@ def test_sharpness_stands_beside_the_figure_of_the_same_weights(tmp_path, monkey
         assert table.loc[name, "与训练图像之比"] == f"{sharp / 0.1:.2f}"
 
 
+def test_averages_are_told_by_window_peak_and_distance_from_the_last_weights():
+    points = [(100, 0.0, 160.0), (100, 0.99, 220.0), (200, 0.0, 180.0), (200, 0.99, 230.0)]
+    points += [(300, 0.0, 200.0), (300, 0.99, 225.0)]
+    scores = [{"epoch": e, "decay": d, "mean": m} for e, d, m in points]
+    recipe = gan.recipe("mnist", seed=2).model_dump(mode="json")
+    (row,) = tables.averages([{"recipe": recipe, "scores": scores}], updates=5).to_dict("records")
+    assert list(row.values()) == [2, "20 轮", "230.0，第 200 轮", "60.0", "225.0，第 300 轮", "25.0"]
+    lone = {"recipe": recipe, "scores": scores[::2]}
+    assert tables.averages([lone], updates=5).empty  # it has the last weights only
+
+
+def test_a_sweep_that_goes_on_is_told_as_far_as_it_was_followed():
+    scores = [{"epoch": epoch, "decay": 0.0, "mean": 1.0} for epoch in (25, 50)]
+    record = {"recipe": gan.recipe("mnist").model_dump(mode="json"), "scores": scores}
+    assert len(tables.swept(record).history) == 50
+
+
 def test_no_yardsticks_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"python -m gan yardsticks mnist.*yardsticks/mnist\.json"):

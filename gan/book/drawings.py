@@ -476,7 +476,7 @@ def how_long(
         top.axhline(data, **LINES["data"])
         label(top, end, paper, f"paper, {paper:g}", COLOURS["exact"])
         label(top, end, data, f"real images, {data:.1f}", COLOURS["data"])
-        strokes = [("-", 0.45), ("--", 0.22), ("-.", 0.5), (":", 0.33)]  # and where along it a line is named
+        strokes = [("-", 0.45), ("--", 0.16), ("-.", 0.5), (":", 0.33)]  # and where along it a line is named
         for decay, (stroke, share) in zip(sorted(curves), itertools.cycle(strokes), strict=False):
             pale = {"alpha": 0.55, "linewidth": 1.2} if decay else {"linewidth": 1.5}
             for x, y in curves[decay]:

@@ -223,6 +223,31 @@ def gains(records: Sequence[Mapping[str, Any]], epochs: Sequence[int], updates: 
     return pd.DataFrame(rows)
 
 
+def averages(records: Sequence[Mapping[str, Any]], updates: int, early: int = 100) -> pd.DataFrame:
+    """A row for each average of G's weights that courses have: its window, its best, what became of it.
+
+    With the nats by which it was above the last weights at epoch ``early`` and at the last look; an epoch has
+    ``updates``.
+    """
+    rows = []
+    for record in records:
+        last = last_weights(record)
+        for decay in sorted({one["decay"] for one in record["scores"]} - {0.0}):
+            found = {one["epoch"]: one["mean"] for one in record["scores"] if one["decay"] == decay}
+            top, end = max(found, key=lambda epoch: found[epoch]), max(found)
+            rows.append(
+                {
+                    "种子": record["recipe"]["seed"],
+                    "平均最近": f"{round(1 / (1 - decay) / updates)} 轮",
+                    "最高（纳特）": f"{found[top]:.1f}，第 {top} 轮",
+                    f"第 {early} 轮比最后的权重高": f"{found[early] - last[early]:.1f}",
+                    "量到的最后一轮": f"{found[end]:.1f}，第 {end} 轮",
+                    "那时高": f"{found[end] - last[end]:.1f}",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def likelihoods(estimates: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """A row for each of `gan.parzen.estimate`'s records, under the names that they have here."""
     rows = [
@@ -463,8 +488,8 @@ def _plain(record: Mapping[str, Any]) -> Recipe:
 
 
 def swept(record: dict[str, Any]) -> Run:
-    """The run behind one of `sweeps`, without its weights: for `provenance`."""
-    history = pd.DataFrame({"epoch": range(1, record["recipe"]["epochs"] + 1)})
+    """The run behind one of `sweeps`, as far as it was followed and without its weights: for `provenance`."""
+    history = pd.DataFrame({"epoch": range(1, max(one["epoch"] for one in record["scores"]) + 1)})
     return Run(Path(), parse(record["recipe"]), record, history)
 
 
