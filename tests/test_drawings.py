@@ -270,3 +270,11 @@ def test_how_long_shows_last_weights_averages_and_the_rate():
     assert names == ["paper, 225", "real images, 242.5", "last weights", "mean of 10 epochs"]
     assert bottom.lines[0].get_ydata()[[0, 1, -1]].tolist() == [1, 1 / 11, 1 / 8001]
     assert top.get_ylim()[0] < 160 and top.get_ylim()[1] > 250
+
+
+def test_the_names_of_traces_that_end_together_do_not_touch():
+    curves = {"upper": ([0, 10], [0, 100.5]), "lower": ([0, 9], [0, 100.0]), "far": ([0, 2], [0, 100.2])}
+    (axes,) = drawings.traces(curves).axes
+    heights = {text.get_text(): text.xy[1] for text in axes.texts}
+    assert heights["upper"] - heights["lower"] > 0.07 * np.ptp(axes.get_ylim())
+    assert (heights["lower"], heights["far"]) == (100, 100.2)

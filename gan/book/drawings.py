@@ -68,9 +68,15 @@ def traces(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], **axis: Any) -> Fi
     with style():
         figure = Figure(figsize=(4.6, 2.9), layout="constrained")
         axes = figure.subplots()
-        for (name, (x, y)), stroke in zip(curves.items(), itertools.cycle(strokes), strict=False):
+        for (x, y), stroke in zip(curves.values(), itertools.cycle(strokes), strict=False):
             axes.plot(x, y, color=COLOURS["other"], linestyle=stroke)
-            label(axes, np.asarray(x)[-1], np.asarray(y)[-1], name, COLOURS["other"])
+        ends = sorted((float(np.asarray(y)[-1]), float(np.asarray(x)[-1]), n) for n, (x, y) in curves.items())
+        wide, high = np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())
+        placed: list[tuple[float, float]] = []
+        for height, x, name in ends:  # so that the names of lines that end together do not touch
+            near = [other + 0.08 * high for at, other in placed if abs(x - at) < 0.25 * wide]
+            placed.append((x, max([height, *near])))
+            label(axes, *placed[-1], name, COLOURS["other"])
         axes.set(**axis)
         axes.margins(x=0)
     return figure
