@@ -46,7 +46,7 @@ Fact = tuple[str, str | list[nodes.Node]]
 
 
 def find(env: BuildEnvironment, pattern: str) -> list[Path]:
-    return sorted(Path(env.srcdir, "book/results").glob(pattern))
+    return sorted(Path(env.srcdir, "book/results").glob(pattern), key=lambda path: path.with_suffix(""))
 
 
 def depend(env: BuildEnvironment, pattern: str) -> list[Path]:
