@@ -249,3 +249,32 @@ def test_the_names_of_a_courses_lines_do_not_touch():
     heights = [text.xy[1] for text in axes.texts]
     apart = [after - before for before, after in pairwise(heights)]
     assert min(apart) > 0.05 * np.ptp(axes.get_ylim())
+
+
+def test_how_long_shows_last_weights_averages_and_the_rate():
+    def record(*points):
+        return {"scores": [{"epoch": e, "decay": d, "mean": m} for e, d, m in points]}
+
+    long = record(*((e, 0.0, 150 + e / 10) for e in range(100, 801, 100)))
+    short = record(*((e, d, 180 + e / 20 + 50 * (d > 0)) for d in (0.0, 0.99) for e in range(25, 401, 25)))
+    top, bottom = drawings.how_long([long, short], lambda n: 1 / (1 + n), 10, paper=225, data=242.5).axes
+    (paper, data, *curves) = top.lines
+    assert ({*paper.get_ydata()}, {*data.get_ydata()}) == ({225}, {242.5})
+    assert (data.get_color(), data.get_linestyle()) == (figures.COLOURS["data"], ":")
+    first, end, second, other_end, average = curves
+    assert first.get_xydata().tolist() == [[e, 150 + e / 10] for e in range(100, 801, 100)]
+    assert end.get_xydata().tolist() == [[800, 230]] and other_end.get_xydata().tolist() == [[400, 200]]
+    assert second.get_linestyle() == "-" != average.get_linestyle() and average.get_alpha() < 1
+    assert average.get_xydata()[-1].tolist() == [400, 250]
+    names = [text.get_text() for text in top.texts]
+    assert names == ["paper, 225", "real images, 242.5", "last weights", "mean of 10 epochs"]
+    assert bottom.lines[0].get_ydata()[[0, 1, -1]].tolist() == [1, 1 / 11, 1 / 8001]
+    assert top.get_ylim()[0] < 160 and top.get_ylim()[1] > 250
+
+
+def test_the_names_of_traces_that_end_together_do_not_touch():
+    curves = {"upper": ([0, 10], [0, 100.5]), "lower": ([0, 9], [0, 100.0]), "far": ([0, 2], [0, 100.2])}
+    (axes,) = drawings.traces(curves).axes
+    heights = {text.get_text(): text.xy[1] for text in axes.texts}
+    assert heights["upper"] - heights["lower"] > 0.07 * np.ptp(axes.get_ylim())
+    assert (heights["lower"], heights["far"]) == (100, 100.2)

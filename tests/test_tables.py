@@ -96,12 +96,14 @@ def test_a_published_measurement_is_whole(path):
 FIGURE = {"standard_error": 2.0, "sigma": 0.1668, "n_samples": 10_000, "n_test": 10_000, "split": "test"}
 
 
-def publish(root, name, recipe, epochs, **means):
+def publish(root, name, recipe, epochs, best_epoch=None, **means):
     """A published run without weights, with the figures of Table 1's measure that are given."""
     (root / "book/results" / name).mkdir(parents=True)
     record = {"recipe": recipe.model_dump(mode="json"), "versions": {"python": "3", "torch": "2"}}
     record |= {"started": "2026-01-01", "device": "CPU", "seconds": 61, "commit": "0" * 40}
     record["metrics"] = {metric: FIGURE | {"mean": mean} for metric, mean in means.items()}
+    if best_epoch:
+        record["metrics"]["parzen_best"]["epoch"] = best_epoch
     (root / "book/results" / name / "run.json").write_text(json.dumps(record))
     history = "\n".join(["epoch,value", *(f"{epoch},-1" for epoch in range(epochs))])
     (root / "book/results" / name / "history.csv").write_text(history)
@@ -114,41 +116,114 @@ def publish_yardsticks(root, **means):
     (root / "book/results/yardsticks/mnist.json").write_text(json.dumps(record))
 
 
+def publish_course(root, name, recipe, figures, decay=0.0):
+    """What a sweep found of the run ``name``: validation figures by epoch."""
+    (root / "book/results/course").mkdir(exist_ok=True)
+    scores = [{"epoch": epoch, "decay": decay, "mean": mean} for epoch, mean in figures.items()]
+    record = {"recipe": recipe.model_dump(mode="json"), "scores": scores}
+    (root / f"book/results/course/{name}.json").write_text(json.dumps(record))
+
+
 def test_scores_are_of_what_was_published_and_of_nothing_else(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert tables.scores("mnist").empty and tables.scores("faces").empty
     plain = gan.recipe("mnist")
-    publish(tmp_path, "mnist", plain.model_copy(update={"ema": 0.999}), 250, parzen=230.0, parzen_last=190.0)
+    publish(tmp_path, "mnist", plain, 2000, parzen=226.0)
+    publish_course(tmp_path, "mnist", plain, {1000: 219.0, 2000: 225.0})
+    publish(tmp_path, "mnist-s1", gan.recipe("mnist", seed=1), 1600, 1500, parzen=220.0, parzen_best=221.0)
+    averaged = plain.model_copy(update={"ema": 0.999})
     for seed, mean in enumerate([180.0, 184.0, 191.0]):
-        name = "mnist-plain" + (f"-s{seed}" if seed else "")
-        publish(tmp_path, name, gan.recipe("mnist", seed=seed), 250, parzen=mean)
+        name = "mnist-ema" + (f"-s{seed}" if seed else "")
+        publish(
+            tmp_path, name, averaged.model_copy(update={"seed": seed}), 70, parzen=mean, parzen_last=150.0
+        )
     publish(tmp_path, "pytorch-gan", gan.recipe("pytorch-gan"), 100, parzen=-3.0)
     publish(tmp_path, "faces", gan.recipe("faces"), 20, parzen=1800.0)
     publish_yardsticks(tmp_path, train=242.0, blurred=302.0)
     found = tables.scores("mnist")
     assert found["name"].tolist() == [
-        *("mnist", "mnist, last weights", "mnist-plain", "pytorch-gan", "train", "blurred")
+        *(
+            "mnist",
+            "mnist, best epoch",
+            "mnist-ema",
+            "mnist-ema, last weights",
+            "pytorch-gan",
+            "train",
+            "blurred",
+        )
     ]
-    assert found["mean"].tolist() == [230, 190, 185, -3, 242, 302]
-    assert found["seeds"].tolist() == [1, 1, 3, 1, 1, 1]
-    assert found["spread"][2] == pytest.approx(31**0.5) and found["spread"].notna().sum() == 1
+    assert found["mean"].tolist() == [223, 223.5, 185, 150, -3, 242, 302]
+    assert found["seeds"].tolist() == [2, 2, 3, 3, 1, 1, 1]
+    assert found["spread"][2] == pytest.approx(31**0.5) and found["spread"].notna().sum() == 4
     table = tables.score_table(found)
     assert table["样本的来源"].tolist() == [
-        "本书的配方，权重的平均（mnist）",
-        "本书的配方，最后的权重（mnist）",
-        "作者的配方（mnist-plain）",
+        "作者的配方（mnist）",
+        "作者的配方，验证最好的一轮（mnist）",
+        "改动：平均权重（mnist-ema）",
+        "改动：平均权重，最后的权重（mnist-ema）",
         "PyTorch-GAN 的网络（pytorch-gan）",
         "训练图像",
         "训练图像，模糊 0.5 像素",
     ]
     shown = table["对数似然（纳特）"].str.replace("\u00a0", " ").tolist()
-    assert shown[2:4] == ["185.0 ± 2.0", "−3.0 ± 2.0"]
-    assert table["种子之间"].str.replace("\u00a0", " ").tolist() == ["–", "–", "± 5.6（3 个）", "–", "–", "–"]
-    assert table["轮数"].str.replace("\u00a0", " ").tolist()[2:5] == ["250 / 250", "100 / 200", "–"]
+    assert shown[2:5] == ["185.0 ± 2.0", "150.0 ± 2.0", "−3.0 ± 2.0"]
+    assert table["种子之间"].str.replace("\u00a0", " ").tolist()[2:5] == [
+        "± 5.6（3 个）",
+        "± 0.0（3 个）",
+        "–",
+    ]
+    epochs = table["轮数"].str.replace("\u00a0", " ").tolist()
+    assert epochs[:2] == ["2000 / 2000、1600 / 2000", "2000 / 2000、1500 / 2000"]
+    assert epochs[4:6] == ["100 / 200", "–"]
     (faces,) = tables.score_table(tables.scores("faces")).to_dict("records")
-    assert "LFW" in faces["样本的来源"] and faces["轮数"].replace("\u00a0", " ") == "20 / 72"
+    assert "LFW" in faces["样本的来源"] and faces["轮数"].replace("\u00a0", " ") == "20 / 654"
     lines = tables.scores_provenance("mnist").data
-    assert lines.count("<br>") == 4 and "mnist-plain-s2：配方 mnist · 种子 2 · 250 轮" in lines
+    assert lines.count("<br>") == 5 and "mnist-ema-s2：配方 mnist · 种子 2 · 70 轮" in lines
+
+
+def test_the_best_epoch_is_the_runs_own_or_the_last_one_that_a_course_finds_best(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = gan.recipe("mnist", epochs=40)
+    publish(tmp_path, "mnist", recipe, 40, parzen=3.0)
+    assert tables.best(gan.published("mnist")) is None  # nobody looked
+    publish_course(tmp_path, "mnist", recipe, {20: 1.0, 40: 2.0})
+    found, epoch = tables.best(gan.published("mnist"))
+    assert (found["mean"], epoch) == (3, 40)
+    publish_course(tmp_path, "mnist", recipe, {20: 2.5, 40: 2.0})
+    assert tables.best(gan.published("mnist")) is None  # those weights were not kept
+    publish(tmp_path, "mnist-s1", recipe, 40, 20, parzen=3.0, parzen_best=4.0)
+    found, epoch = tables.best(gan.published("mnist-s1"))
+    assert (found["mean"], epoch) == (4, 20)
+
+
+def test_table_1_has_the_papers_figures_and_the_mean_over_our_seeds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for seed, mean in enumerate([225.0, 218.0, 220.0]):
+        name = "mnist" + (f"-s{seed}" if seed else "")
+        recipe = gan.recipe("mnist", seed=seed, epochs=40)
+        publish(tmp_path, name, recipe, 40 - seed, 30, parzen=mean, parzen_best=mean + 1)
+    table = tables.table1("mnist", "mnist-s1", "mnist-s2")
+    assert table["测试集对数似然（纳特）"].tolist() == [
+        *("138 ± 2", "121 ± 1.6", "214 ± 1.1", "225 ± 2", "221.0 ± 3.6", "222.0 ± 3.6")
+    ]
+    assert table["轮数"].tolist()[3:] == ["–", "40、39、38", "30、30、30"]
+    alone = tables.table1("mnist-s1")  # ± between test images
+    assert alone["测试集对数似然（纳特）"].tolist()[-2:] == ["218.0 ± 2.0", "219.0 ± 2.0"]
+    publish(tmp_path, "other", gan.recipe("mnist"), 3, parzen=1.0)
+    assert len(tables.table1("mnist", "other")) == 5  # without a best epoch no such row
+
+
+def test_gains_are_nats_for_each_hundred_epochs_at_the_rate_of_their_end():
+    recipe = gan.recipe("mnist", seed=1)
+    scores = [
+        {"epoch": e, "decay": d, "mean": m}
+        for e, d, m in [(100, 0.0, 160.0), (300, 0.0, 180.0), (300, 0.9, 240.0), (700, 0.0, 178.0)]
+    ]
+    record = {"recipe": recipe.model_dump(mode="json"), "scores": scores}
+    table = tables.gains([record], (100, 300, 700, 900), updates=500)
+    assert table["轮"].tolist() == ["100–300", "300–700", "700–900"]
+    assert table["种子 1"].tolist() == ["+10.0", "−0.5", "–"]
+    assert table["学习率降到"][0] == f"{0.1 / 1.000004**150_000:.4f}"
 
 
 def test_the_ladder_has_the_papers_figures_and_all_scores_but_the_noise(tmp_path, monkeypatch):
@@ -168,12 +243,29 @@ def test_sharpness_stands_beside_the_figure_of_the_same_weights(tmp_path, monkey
     run = gan.Run(run.folder, recipe, run.record | {"metrics": metrics}, run.history)
     monkeypatch.chdir(tmp_path)
     publish_yardsticks(tmp_path, train=17.0, blurred=20.0, **{"k-means": 19.0})
-    table = tables.sharpness_table(run, tables.yardsticks("mnist")).set_index("样本的来源")
+    table = tables.sharpness_table([run], tables.yardsticks("mnist")).set_index("样本的来源")
     assert table["对数似然（纳特）"].tolist() == ["17.0", "20.0", "19.0", "4.0", "8.0"]
     for name, decay in (("run，最后的权重", 0), ("run，权重的平均", 0.9)):
         sharp = yardsticks.sharpness(run.averaged(decay).sample(1000, seed=0).numpy()).mean()
         assert table.loc[name, "清晰度"] == f"{sharp:.3f}"
         assert table.loc[name, "与训练图像之比"] == f"{sharp / 0.1:.2f}"
+
+
+def test_averages_are_told_by_window_peak_and_distance_from_the_last_weights():
+    points = [(100, 0.0, 160.0), (100, 0.99, 220.0), (200, 0.0, 180.0), (200, 0.99, 230.0)]
+    points += [(300, 0.0, 200.0), (300, 0.99, 225.0)]
+    scores = [{"epoch": e, "decay": d, "mean": m} for e, d, m in points]
+    recipe = gan.recipe("mnist", seed=2).model_dump(mode="json")
+    (row,) = tables.averages([{"recipe": recipe, "scores": scores}], updates=5).to_dict("records")
+    assert list(row.values()) == [2, "20 轮", "230.0，第 200 轮", "60.0", "225.0，第 300 轮", "25.0"]
+    lone = {"recipe": recipe, "scores": scores[::2]}
+    assert tables.averages([lone], updates=5).empty  # it has the last weights only
+
+
+def test_a_sweep_that_goes_on_is_told_as_far_as_it_was_followed():
+    scores = [{"epoch": epoch, "decay": 0.0, "mean": 1.0} for epoch in (25, 50)]
+    record = {"recipe": gan.recipe("mnist").model_dump(mode="json"), "scores": scores}
+    assert len(tables.swept(record).history) == 50
 
 
 def test_no_yardsticks_is_one_clear_line(tmp_path, monkeypatch):
@@ -206,5 +298,6 @@ def test_every_published_seed_has_a_row(tmp_path, monkeypatch):
     figures = gan.published("best").record["metrics"]
     shown = {which: f"{one['mean']:.1f} ± {one['standard_error']:.1f}" for which, one in figures.items()}
     assert shown["parzen"] != shown["parzen_last"]
-    assert table["最后的权重"].tolist() == [shown["parzen_last"].replace("-", "−")] * 3
+    assert table["最后一轮"].tolist() == [shown["parzen_last"].replace("-", "−")] * 3
+    assert table["验证最好的一轮"].tolist() == ["–"] * 3  # nobody looked
     assert table["权重的平均"].tolist() == [shown["parzen"].replace("-", "−")] * 2 + ["–"]

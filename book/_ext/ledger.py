@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from docutils import nodes
 from docutils.parsers.rst import directives
-from results import comparable, figure
+from results import comparable, figure, schedule
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
@@ -28,16 +28,17 @@ VERDICTS = {
     ),
     "已复现": ("reproduced", "重做了论文的实验，得到同样的结果。"),
     "部分复现": ("partly", "重做了，只得到一部分；做到哪里，写在说明里。"),
+    "未能复现": ("failed", "重做了，没有得到论文的结果；得到了什么，写在说明里。"),
     "被后来工作否定或限定": (
         "qualified",
         "2014 年以后的研究，或者本书的更正，表明它不成立，或者只在某些条件下成立。",
     ),
     "此处无法检验": ("untested", "本书没有检验；为什么，写在说明里。"),
 }
-NEEDS_NOTE = ("部分复现", "被后来工作否定或限定", "此处无法检验")
+NEEDS_NOTE = ("部分复现", "未能复现", "被后来工作否定或限定", "此处无法检验")
 SOURCES = {"paper": "", "configuration": "作者公开的配置", "book": "本书另问"}
 KINDS = {"text": "原文", "proof": "证明", "live": "检验", "run": "运行", "test": "测试", "cite": "文献"}
-METRICS = {"parzen": "", "parzen_last": "最后的权重"}
+METRICS = {"parzen": "", "parzen_best": "验证最好的一轮", "parzen_last": "最后的权重"}
 
 Claim = Mapping[str, Any]
 
@@ -90,14 +91,11 @@ def badge(verdict: str) -> str:
 
 def figures(record: Mapping[str, Any]) -> Iterator[str]:
     """A run's Parzen figures and how far it went, as its record has them."""
-    from gan import recipes  # brings torch: only where a page with runs is read
-
     if comparable(record):
         for name, words in METRICS.items():
             if estimate := record["metrics"].get(name):
                 yield f"{words} {figure(estimate)} 纳特".strip()
-    epochs, whole = record["recipe"]["epochs"], recipes.recipe(record["recipe"]["name"]).epochs
-    yield f"{epochs} 轮" if epochs >= whole else f"{epochs} 轮，配方规定 {whole} 轮"
+    yield schedule(record)
 
 
 class LedgerDirective(SphinxDirective):
@@ -183,7 +181,7 @@ class Ledger(LedgerDirective):
             )
         of = Counter(claim.get("source", "paper") for claim in claims)
         others = "，".join(f"{SOURCES[source]} {of[source]} 条" for source in SOURCES if source != "paper")
-        total = f"共 {len(claims)} 条：论文 {of['paper']} 条，{others}。结论只有六种："
+        total = f"共 {len(claims)} 条：论文 {of['paper']} 条，{others}。结论只有七种："
         return nodes.container("", nodes.paragraph("", total), told)
 
     def section(self, key: str, title: str, chapter: str) -> nodes.Node:

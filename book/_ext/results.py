@@ -1,7 +1,8 @@
 """The pages' records of what was run, read from book/results/ whenever the page is built: nothing is typed.
 
-`{runs}` lists the published runs; `{runs} yardsticks`, `{runs} bench` and `{runs} sweep` the measurements
-that are kept beside them. Each record is a list of what is known of it, which reads well on a phone.
+`{runs}` lists the published runs; `{runs} yardsticks`, `{runs} bench`, `{runs} sweep` and `{runs} course` the
+measurements that are kept beside them. Each record is a list of what is known of it, which reads well on a
+phone.
 `{rerun} NAME …` shows the commands that make runs or sweeps again, and how long they took; a name may be a
 pattern, mnist-s[0-9] or sweep/*.
 """
@@ -24,20 +25,28 @@ FILES = {
     "yardsticks": "yardsticks/*.json",
     "bench": "bench/*.json",
     "sweep": "sweep/*.json",
+    "course": "course/*.json",
 }
 WEIGHTS = {
     "generator": "生成器",
     "generator-last": "生成器最后的权重",
+    "generator-best": "验证最好的一轮的生成器",
     "discriminator": "判别器",
 }
 SPLITS = {"test": "测试", "valid": "验证"}
-METRICS = {"parzen": "对数似然", "parzen_last": "最后的权重"}
+METRICS = {"parzen": "对数似然", "parzen_best": "验证最好的一轮", "parzen_last": "最后的权重"}
+LENGTHS = {
+    "faces": "配方走 {} 轮，更新次数与作者的 TFD 配置相同",
+    "tfd": "作者的配置走 {} 轮",
+    "pytorch-gan": "gan.py 走 {} 轮",
+}
+"""Whose a recipe's length is, where it is not ours: the authors' other files have no end."""
 
 Fact = tuple[str, str | list[nodes.Node]]
 
 
 def find(env: BuildEnvironment, pattern: str) -> list[Path]:
-    return sorted(Path(env.srcdir, "book/results").glob(pattern))
+    return sorted(Path(env.srcdir, "book/results").glob(pattern), key=lambda path: path.with_suffix(""))
 
 
 def depend(env: BuildEnvironment, pattern: str) -> list[Path]:
@@ -94,8 +103,11 @@ def origin(record: Mapping[str, Any]) -> list[Fact]:
         ("用时", duration(record["seconds"])),
     ]
     for again in record.get("resumed", []):
-        where = f"第 {again['after_epoch']} 轮之后，{again['started'][:10]}，提交 "
-        facts.append(("接着运行", [nodes.Text(where), code(again["commit"][:12])]))
+        where = f"第 {again['after_epoch']} 轮之后，{again['started'][:10]}，{again['device']}，提交 "
+        told: list[nodes.Node] = [nodes.Text(where), code((again["commit"] or "unknown")[:12])]
+        if kept := again.get("from_weights"):
+            told += [nodes.Text("；只接过 "), code(kept), nodes.Text(" 的权重，动量和随机数重新开始")]
+        facts.append(("接着运行", told))
     versions = "，".join(f"{package} {version}" for package, version in record["versions"].items())
     facts += [("版本", versions), ("提交", [code((record["commit"] or "unknown")[:12])])]
     if digest := record.get("data_sha256"):
@@ -114,24 +126,41 @@ def changes(record: Mapping[str, Any]) -> str | list[nodes.Node]:
     return joined([code(f"{f} = {getattr(recipe, f)}") for f in changed]) or "没有"
 
 
+def epochs(record: Mapping[str, Any]) -> int:
+    """How far a run has come, or a sweep was followed."""
+    if "scores" in record:
+        return max(score["epoch"] for score in record["scores"])
+    return int(record["recipe"]["epochs"])
+
+
 def schedule(record: Mapping[str, Any]) -> str:
+    """How far a record has come, and where that is not as far as its recipe goes, how far that is."""
     from gan import recipes
 
-    whole = recipes.recipe(record["recipe"]["name"]).epochs
-    return f"{record['recipe']['epochs']}，配方规定 {whole}"
+    done, whole = epochs(record), recipes.recipe(record["recipe"]["name"]).epochs
+    of = LENGTHS.get(record["recipe"]["name"], "本书的配方走 {} 轮").format(whole)
+    return f"{done} 轮" if done >= whole else f"{done} 轮，{of}"
 
 
 def parzen(which: str, estimate: Mapping[str, Any]) -> Fact:
     sigmas = estimate["sigma"] if isinstance(estimate["sigma"], list) else [estimate["sigma"]]
     sigma = "、".join(f"{one:.3f}" for one in sigmas)
     rest = f"{estimate['n_samples']} 个样本，{estimate['n_test']} 幅{SPLITS[estimate['split']]}图像"
-    return METRICS[which], f"{figure(estimate)} 纳特；σ = {sigma}，{rest}，z 的种子 {estimate['z_seed']}"
+    epoch = f"，第 {estimate['epoch']} 轮" if "epoch" in estimate else ""
+    told = f"{figure(estimate)} 纳特{epoch}；σ = {sigma}，{rest}，z 的种子 {estimate['z_seed']}"
+    return METRICS[which], told
 
 
-def weights(folder: Path) -> str:
+def weights(folder: Path, record: Mapping[str, Any]) -> str:
+    """What is kept of a run's networks, in how many bits, and how far rounding to them moved a figure."""
     kept = [(text, folder / f"{name}.safetensors") for name, text in WEIGHTS.items()]
     sizes = [f"{text} {path.stat().st_size / 1e6:.1f} MB" for text, path in kept if path.exists()]
-    return "，".join(sizes) if sizes else "没有保留，文件太大"
+    if not sizes:
+        return "没有保留"
+    told = "，".join(sizes)
+    if rounding := record.get("weights"):
+        told += f"；每个 {rounding['bits']} 位，舍入使分数移动了至多 {rounding['moved']:.2f} 纳特"
+    return told
 
 
 def run_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
@@ -144,7 +173,7 @@ def run_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
     if comparable(record):
         facts += [parzen(which, estimate) for which, estimate in record["metrics"].items()]
     engine = [("引擎", [code(record["engine"])])] if "engine" in record else []
-    return [*facts, *origin(record), *engine, ("权重", weights(path.parent))]
+    return [*facts, *origin(record), *engine, ("权重", weights(path.parent, record))]
 
 
 def yardstick_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
@@ -165,7 +194,7 @@ def bench_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
 
 
 def sweep_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
-    end = max(score["epoch"] for score in record["scores"])
+    end = epochs(record)
     scores = [
         (
             f"平均 {score['decay']:g}" if score["decay"] else "最后的权重",
@@ -184,7 +213,13 @@ def sweep_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
     ]
 
 
-TELL = {"runs": run_facts, "yardsticks": yardstick_facts, "bench": bench_facts, "sweep": sweep_facts}
+TELL = {
+    "runs": run_facts,
+    "yardsticks": yardstick_facts,
+    "bench": bench_facts,
+    "sweep": sweep_facts,
+    "course": sweep_facts,
+}
 
 
 def settings(record: Mapping[str, Any]) -> str:
@@ -234,8 +269,8 @@ class Rerun(SphinxDirective):
         for name, path in found:
             record = json.loads(path.read_text(encoding="utf-8"))
             lines += map(folded, commands(name, record))
-            epochs = record["recipe"]["epochs"]
-            times.append(f"{name}：{epochs} 轮，训练用时 {duration(record['seconds'])}，{record['device']}")
+            spent = f"训练用时 {duration(record['seconds'])}，{record['device']}"
+            times.append(f"{name}：{epochs(record)} 轮，{spent}")
         if not found:
             raise self.error(f"book/results holds no {self.arguments[0]}")
         text = "\n".join(lines)

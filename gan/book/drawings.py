@@ -68,9 +68,15 @@ def traces(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], **axis: Any) -> Fi
     with style():
         figure = Figure(figsize=(4.6, 2.9), layout="constrained")
         axes = figure.subplots()
-        for (name, (x, y)), stroke in zip(curves.items(), itertools.cycle(strokes), strict=False):
+        for (x, y), stroke in zip(curves.values(), itertools.cycle(strokes), strict=False):
             axes.plot(x, y, color=COLOURS["other"], linestyle=stroke)
-            label(axes, np.asarray(x)[-1], np.asarray(y)[-1], name, COLOURS["other"])
+        ends = sorted((float(np.asarray(y)[-1]), float(np.asarray(x)[-1]), n) for n, (x, y) in curves.items())
+        wide, high = np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())
+        placed: list[tuple[float, float]] = []
+        for height, x, name in ends:  # so that the names of lines that end together do not touch
+            near = [other + 0.08 * high for at, other in placed if abs(x - at) < 0.25 * wide]
+            placed.append((x, max([height, *near])))
+            label(axes, *placed[-1], name, COLOURS["other"])
         axes.set(**axis)
         axes.margins(x=0)
     return figure
@@ -446,6 +452,63 @@ def course(scores: Sequence[Mapping[str, float]], paper: float) -> Figure:
             label(axes, max(one["epoch"] for one in scores), height, name, colour)
         axes.set(xlabel="epoch", ylabel="validation, nats")
         axes.margins(x=0)
+    return figure
+
+
+def how_long(
+    courses: Sequence[Mapping[str, Any]],
+    rate: Callable[[int], float],
+    updates: int,
+    paper: float,
+    data: float,
+) -> Figure:
+    """How long a recipe must run: validation figures over the epochs, above the learning rate.
+
+    ``courses`` are a sweep's records, one for each seed: their last weights, and paler the averages that
+    they have, named by their window, 1 / (1 − decay), in epochs of so many ``updates``. Across stand the
+    ``paper``'s figure and that of real images, ``data``; ``rate`` gives the rate of an update.
+    """
+    with style():
+        figure = Figure(figsize=(8, 4.6), layout="constrained")
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+        curves: dict[float, list[tuple[NDArray, NDArray]]] = {}
+        for record in courses:
+            for decay in sorted({one["decay"] for one in record["scores"]}):
+                points = sorted((o["epoch"], o["mean"]) for o in record["scores"] if o["decay"] == decay)
+                x, y = np.array(points, dtype=float).T
+                curves.setdefault(decay, []).append((x, y))
+        end = max(x[-1] for x, _ in curves[0.0])
+        top.axhline(paper, **LINES["exact"])
+        top.axhline(data, **LINES["data"])
+        label(top, end, paper, f"paper, {paper:g}", COLOURS["exact"])
+        label(top, end, data, f"real images, {data:.1f}", COLOURS["data"])
+        strokes = [("-", 0.45), ("--", 0.16), ("-.", 0.5), (":", 0.33)]  # and where along it a line is named
+        for decay, (stroke, share) in zip(sorted(curves), itertools.cycle(strokes), strict=False):
+            pale = {"alpha": 0.55, "linewidth": 1.2} if decay else {"linewidth": 1.5}
+            for x, y in curves[decay]:
+                top.plot(x, y, **{**LINES["generator"], "linestyle": stroke, **pale})
+                if not decay:
+                    top.plot(x[-1], y[-1], "o", color=COLOURS["generator"], markersize=4)
+            at = share * end
+            heights = [np.interp(at, x, y) for x, y in curves[decay]]
+            window = round(1 / (1 - decay) / updates) if decay else 0
+            top.annotate(
+                f"mean of {window} epochs" if decay else "last weights",
+                (at, max(heights) if decay else min(heights)),
+                xytext=(0, 5) if decay else (6, -6),
+                textcoords="offset points",
+                color=COLOURS["generator"],
+                ha="left",
+                va="bottom" if decay else "top",
+            )
+        highest = max(data, *(y.max() for lines in curves.values() for _, y in lines))
+        lowest = min(y[len(y) // 20] for _, y in curves[0.0])  # the first steep part is left out
+        top.set(ylabel="validation, nats", ylim=(lowest - 5, highest + 6))
+        epochs = np.arange(0, end + 1)
+        bottom.plot(epochs, [rate(int(epoch) * updates) for epoch in epochs], color=COLOURS["other"])
+        bottom.set(xlabel="epoch", ylabel="rate", ylim=(0, None))
+        for axes in (top, bottom):
+            axes.margins(x=0)
     return figure
 
 

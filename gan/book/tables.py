@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
@@ -34,15 +35,23 @@ TABLE_1 = {
 
 RUNS: dict[str, dict[str, tuple[str, ...]]] = {
     "mnist": {
-        "本书的配方": ("mnist", "mnist-s1", "mnist-s2"),
-        "作者的配方": ("mnist-plain", "mnist-plain-s1", "mnist-plain-s2"),
-        "作者的配方，全部轮数": ("mnist-plain-250",),
+        "作者的配方": ("mnist", "mnist-s1", "mnist-s2"),
+        "高斯噪声": ("mnist-gaussian",),
+        "更早的运行": ("mnist-plain", "mnist-plain-s1", "mnist-plain-s2"),
+        "更早的运行，再长些": ("mnist-plain-250",),
+        "改动：平均权重": ("mnist-ema", "mnist-ema-s1", "mnist-ema-s2"),
         "极小极大损失": ("mnist-minimax",),
         "PyTorch-GAN 的网络": ("pytorch-gan",),
     },
     "faces": {"人脸（LFW）": ("faces",)},
 }
-"""The published runs to stand beside Table 1, by data; those of one row differ in their seeds."""
+"""The published runs to stand beside Table 1, by data; those of one row differ in their seeds.
+
+The authors' own recipe stands first.
+"""
+
+FIGURES = {"parzen": "", "parzen_best": "验证最好的一轮", "parzen_last": "最后的权重"}
+"""What a run may be measured with, and how the tables call it beside its own weights."""
 
 STAND_INS = {
     "train": "训练图像",
@@ -102,13 +111,96 @@ def differences(recipes: Mapping[str, Recipe]) -> pd.DataFrame:
     return named[named.iloc[:, 1:].nunique(axis=1) > 1]
 
 
-def table1(run: Run) -> pd.DataFrame:
-    """Table 1's MNIST column, the paper's figures above that of a published ``run``."""
-    ours = _figure(run.record["metrics"]["parzen"])
-    rows = {name: mnist for name, (mnist, _) in TABLE_1.items()} | {
-        f"对抗网络（本书，{len(run.history)} 轮）": ours
-    }
-    return pd.DataFrame({"模型": rows.keys(), "测试集对数似然（纳特）": rows.values()})
+def table1(*names: str) -> pd.DataFrame:
+    """Table 1's MNIST column: the paper's figures, below them those of published runs that differ in seeds.
+
+    Of each run that of its last epoch, and that of its `best` one; ± is between seeds, or with one of them
+    between test images.
+    """
+    runs = [published(name) for name in names]
+    rows = [(name, mnist, "–") for name, (mnist, _) in TABLE_1.items()]
+    found = [best(run) for run in runs]
+    ours = {"最后一轮": [(run.record["metrics"]["parzen"], len(run.history)) for run in runs]}
+    if None not in found:
+        ours[FIGURES["parzen_best"]] = [one for one in found if one]
+    for which, scored in ours.items():
+        row = _summary([estimate for estimate, _ in scored])
+        error = row["spread"] if len(runs) > 1 else row["standard_error"]
+        figure = _figure({"mean": row["mean"], "standard_error": error})
+        epochs = "、".join(str(epoch) for _, epoch in scored)
+        rows.append((f"对抗网络（本书，{len(runs)} 个种子，{which}）", figure, epochs))
+    return pd.DataFrame(rows, columns=["模型", "测试集对数似然（纳特）", "轮数"])
+
+
+def course(run: Run) -> dict[str, Any] | None:
+    """What a sweep wrote of a published ``run`` to book/results/course/, where it was followed."""
+    path = run.folder.parent / "course" / f"{run.folder.name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def last_weights(record: Mapping[str, Any]) -> dict[int, float]:
+    """The validation figures of a course's last weights, by epoch."""
+    return {one["epoch"]: one["mean"] for one in record["scores"] if not one["decay"]}
+
+
+def best(run: Run) -> tuple[dict[str, Any], int] | None:
+    """The test figure of a run's weights at their best validation figure, and that epoch.
+
+    None where nobody looked for it: a run without `parzen_best` has it only if its course says that no
+    epoch was better than its last.
+    """
+    metrics, record = run.record["metrics"], course(run)
+    if found := metrics.get("parzen_best"):
+        return found, found["epoch"]
+    if record:
+        figures = last_weights(record)
+        if max(figures, key=lambda epoch: figures[epoch]) == len(run.history):
+            return metrics["parzen"], len(run.history)
+    return None
+
+
+def gains(records: Sequence[Mapping[str, Any]], epochs: Sequence[int], updates: int) -> pd.DataFrame:
+    """Nats on validation that a hundred epochs gave between two of ``epochs``, a column for each course.
+
+    With the learning rate at the end of each stretch; an epoch has ``updates``.
+    """
+    recipe = parse(records[0]["recipe"])
+    rows = []
+    for start, end in pairwise(epochs):
+        row = {"轮": f"{start}–{end}", "学习率降到": f"{recipe.learning_rate_at(end * updates):.4f}"}
+        for record in records:
+            figures = last_weights(record)
+            known = start in figures and end in figures
+            gain = 100 * (figures[end] - figures[start]) / (end - start) if known else math.nan
+            text = f"{gain:+.1f}".replace("-", "−") if known else "–"
+            row[f"种子 {record['recipe']['seed']}"] = text
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def averages(records: Sequence[Mapping[str, Any]], updates: int, early: int = 100) -> pd.DataFrame:
+    """A row for each average of G's weights that courses have: its window, its best, what became of it.
+
+    With the nats by which it was above the last weights at epoch ``early`` and at the last look; an epoch has
+    ``updates``.
+    """
+    rows = []
+    for record in records:
+        last = last_weights(record)
+        for decay in sorted({one["decay"] for one in record["scores"]} - {0.0}):
+            found = {one["epoch"]: one["mean"] for one in record["scores"] if one["decay"] == decay}
+            top, end = max(found, key=lambda epoch: found[epoch]), max(found)
+            rows.append(
+                {
+                    "种子": record["recipe"]["seed"],
+                    "平均最近": f"{round(1 / (1 - decay) / updates)} 轮",
+                    "最高（纳特）": f"{found[top]:.1f}，第 {top} 轮",
+                    f"第 {early} 轮比最后的权重高": f"{found[early] - last[early]:.1f}",
+                    "量到的最后一轮": f"{found[end]:.1f}，第 {end} 轮",
+                    "那时高": f"{found[end] - last[end]:.1f}",
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def likelihoods(estimates: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -136,24 +228,28 @@ def scores(dataset: str = "mnist") -> pd.DataFrame:
 
     name and its Chinese text; mean (nats, over the seeds), standard_error (over test images), spread (the
     standard deviation between seeds, NaN for one) and seeds; sigma, n_samples, n_test, split, epochs
-    ("done / of the recipe's schedule"). What was not published is left out.
+    ("done / of the recipe"). With "best epoch" stands what `best` says. What was not published is left out.
     """
     rows = []
     for text, names in RUNS[dataset].items():
         runs = [run for run in map(_published, names) if run]
-        for metric, weights in {"parzen": "权重的平均", "parzen_last": "最后的权重"}.items():
-            scored = [run for run in runs if metric in run.record["metrics"]]
+        followed = any("parzen_best" in run.record["metrics"] for run in runs)
+        for metric, weights in FIGURES.items():
+            if metric == "parzen_best" and not (followed and all(map(best, runs))):
+                continue
+            figures = {"parzen_best": best, "parzen": _last, "parzen_last": _last_weights}[metric]
+            scored = [(found, run) for run in runs if (found := figures(run))]
             if not scored:
                 continue
-            done = [f"{len(run.history)} / {preset_of(run.recipe.name).epochs}" for run in scored]
-            averaged = metric == "parzen_last" or scored[0].recipe.ema > 0
+            done = [f"{epoch} / {preset_of(run.recipe.name).epochs}" for (_, epoch), run in scored]
+            name = {"parzen_best": ", best epoch", "parzen_last": ", last weights"}.get(metric, "")
             rows.append(
                 {
-                    "name": names[0] + (", last weights" if metric == "parzen_last" else ""),
-                    "text": f"{text}{f'，{weights}' if averaged else ''}（{names[0]}）",
+                    "name": names[0] + name,
+                    "text": f"{text}{f'，{weights}' if weights else ''}（{names[0]}）",
                     "epochs": "、".join(dict.fromkeys(done)),
                 }
-                | _summary([run.record["metrics"][metric] for run in scored])
+                | _summary([estimate for (estimate, _), _ in scored])
             )
     try:
         record = yardsticks(dataset)
@@ -172,19 +268,20 @@ def scores_provenance(dataset: str = "mnist") -> HTML:
     return HTML(f'<p class="provenance">{"<br>".join(map(escape, lines))}</p>')
 
 
-def sharpness_table(run: Run, stand_ins: Mapping[str, Any]) -> pd.DataFrame:
-    """How sharp the samples of a published run are beside ``stand_ins``, a record of `yardsticks`.
+def sharpness_table(runs: Sequence[Run], stand_ins: Mapping[str, Any]) -> pd.DataFrame:
+    """How sharp the samples of published runs are beside ``stand_ins``, a record of `yardsticks`.
 
     The last weights' samples and, where it was kept, their average's: 1 000 each, z of seed 0.
     """
     kinds = {row["name"]: (row["sharpness"], row["estimate"]) for row in stand_ins["rows"]}
     found = {STAND_INS[kind].format(**stand_ins): kinds[kind] for kind in ("train", "blurred", "k-means")}
-    metrics = run.record["metrics"]
-    for decay in sorted({0.0, run.recipe.ema}):
-        name = "权重的平均" if decay else "最后的权重"
-        figure = metrics["parzen" if decay == run.recipe.ema else "parzen_last"]
-        images = run.averaged(decay).sample(1000, seed=0).numpy()
-        found[f"{run.folder.name}，{name}"] = float(sharpness(images).mean()), figure
+    for run in runs:
+        metrics = run.record["metrics"]
+        for decay in sorted({0.0, run.recipe.ema}):
+            name = "权重的平均" if decay else "最后的权重"
+            figure = metrics["parzen" if decay == run.recipe.ema else "parzen_last"]
+            images = run.averaged(decay).sample(1000, seed=0).numpy()
+            found[f"{run.folder.name}，{name}"] = float(sharpness(images).mean()), figure
     rows = [
         {
             "样本的来源": name,
@@ -195,6 +292,17 @@ def sharpness_table(run: Run, stand_ins: Mapping[str, Any]) -> pd.DataFrame:
         for name, (sharp, figure) in found.items()
     ]
     return pd.DataFrame(rows)
+
+
+def _last(run: Run) -> tuple[dict[str, Any], int]:
+    """The figure of a run's own weights, those of its last epoch or their average."""
+    return run.record["metrics"]["parzen"], len(run.history)
+
+
+def _last_weights(run: Run) -> tuple[dict[str, Any], int] | None:
+    """The figure of the last weights beside that of their average."""
+    figure = run.record["metrics"].get("parzen_last")
+    return (figure, len(run.history)) if figure else None
 
 
 def _published(name: str) -> Run | None:
@@ -268,7 +376,8 @@ def yardsticks_provenance(record: dict[str, Any]) -> HTML:
 def seeds(*names: str) -> pd.DataFrame:
     """A row for each published run called as one of ``names`` or, for another seed, NAME-s1, NAME-s2, ….
 
-    With the test figures of G's last weights and, where the recipe has one, of their average.
+    With the test figures of G's last weights, of its `best` ones and their epoch, and, where the recipe has
+    one, of their average.
     """
     rows = []
     for name in names:
@@ -277,12 +386,14 @@ def seeds(*names: str) -> pd.DataFrame:
             run = Run.load(path)
             figures = run.record["metrics"]
             last = figures.get("parzen_last", figures["parzen"])
+            found = best(run)
             rows.append(
                 {
                     "运行": path.name,
                     "种子": run.recipe.seed,
                     "轮数": len(run.history),
-                    "最后的权重": _figure(last),
+                    "最后一轮": _figure(last),
+                    "验证最好的一轮": f"{_figure(found[0])}（第 {found[1]} 轮）" if found else "–",
                     "权重的平均": _figure(figures["parzen"]) if run.recipe.ema else "–",
                 }
             )
@@ -332,8 +443,8 @@ def _plain(record: Mapping[str, Any]) -> Recipe:
 
 
 def swept(record: dict[str, Any]) -> Run:
-    """The run behind one of `sweeps`, without its weights: for `provenance`."""
-    history = pd.DataFrame({"epoch": range(1, record["recipe"]["epochs"] + 1)})
+    """The run behind one of `sweeps`, as far as it was followed and without its weights: for `provenance`."""
+    history = pd.DataFrame({"epoch": range(1, max(one["epoch"] for one in record["scores"]) + 1)})
     return Run(Path(), parse(record["recipe"]), record, history)
 
 
