@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Part:
     """Commands that run side by side for at most ``seconds``; with ``trains`` each makes a run."""
 
     seconds: float
-    commands: dict[str, Sequence[str]]
+    commands: Mapping[str, Sequence[str]]
     trains: bool = True
     publishes: bool = True
 
@@ -44,41 +44,45 @@ def sweep(recipe: str, *options: str, every: int = 25, **fields: object) -> list
     return [*GAN, "sweep", recipe, *given, "--every", str(every), *options]
 
 
+def going_on(name: str) -> list[str]:
+    """The option with which a training goes on from the published run ``name``, if its weights are kept."""
+    kept = all((RESULTS / name / f"{who}.safetensors").exists() for who in ("generator", "discriminator"))
+    return ["--from", str(RESULTS / name)] if kept else []
+
+
 def parts(small: bool) -> dict[str, Part]:
-    """Every part by its name, the most wanted first."""
-    averages = [word for decay in (0.99995, 0.99999, 0.999998) for word in ("--average", str(decay))]
-    mnist, length = ("digits", 2) if small else ("mnist", 2000)
-    faces = {"epochs": 654, "second_stage_after": 454, "momentum_epochs": 2270, "precision": "bf16"}
-    tests = [sys.executable, "-m", "pytest", "-q", "tests/test_engine.py", "-k", "cuda"]
-    bench = [*GAN, "bench", "pytorch_gan", "mnist", "parzen", "profile", "--rounds", "2"]
+    """Every part by its name, the most wanted first; ``small`` ones play on digits."""
+    tests = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml")]
+    tests += ["-p", "no:cacheprovider", str(ROOT / "tests/test_engine.py"), "-k", "cuda"]
+    bench = [*GAN, "bench", "--out", "{out}/bench.json"]
     if small:
-        tests, bench = [*tests, "--collect-only"], [*GAN, "bench", "nearest", "--rounds", "1"]
-    longer = () if small else ("--from", str(RESULTS / "mnist"))
+        few = sweep("digits", epochs=2, every=1)
+        return {
+            "tests": Part(90, {"tests": [*tests, "--collect-only"]}, trains=False),
+            "seeds": Part(90, {"mnist-s1": few, "mnist-s2": few}),
+            "alternating": Part(90, {"mnist-alternating-0.02": few}, publishes=False),
+            "bench": Part(90, {"bench": [*bench, "nearest", "--rounds", "1"]}, trains=False),
+        }
+    runs = {f"mnist-s{n}": sweep("mnist", *going_on(f"mnist-s{n}"), seed=n) for n in (1, 2)}
+    rates = (0.05, 0.02, 0.01, 0.005)
+    alternating = {
+        f"mnist-alternating-{rate}": sweep(
+            "mnist", updates="alternating", learning_rate=rate, epochs=100, every=10
+        )
+        for rate in rates
+    }
+    colours = {name: sweep(name, every=50, precision="bf16") for name in ("cifar10", "cifar10-conv")}
     return {
         "tests": Part(90, {"tests": tests}, trains=False),
-        "seeds": Part(
-            600,
-            {
-                "mnist-s1": sweep(mnist, *averages, epochs=length, seed=1),
-                "mnist-s2": sweep(mnist, *averages, epochs=length, seed=2),
-                "mnist-gaussian": sweep(mnist, epochs=length, noise="gaussian"),
-                "mnist": sweep(mnist, *longer, epochs=length),
-            },
+        "seeds": Part(600, runs),
+        "alternating": Part(150, alternating, publishes=False),
+        "faces": Part(400, {"faces": sweep("faces", every=50, precision="bf16")}),
+        "colours": Part(400, colours),
+        "bench": Part(
+            150,
+            {"bench": [*bench, "pytorch_gan", "mnist", "parzen", "profile", "--rounds", "2"]},
+            trains=False,
         ),
-        "alternating": Part(
-            120,
-            {
-                f"mnist-alternating-{rate}": sweep(
-                    mnist, updates="alternating", learning_rate=rate, epochs=2 if small else 100, every=10
-                )
-                for rate in (0.05, 0.02, 0.01, 0.005)
-            },
-            publishes=False,
-        ),
-        "faces": Part(
-            400, {"faces": sweep("digits", epochs=2) if small else sweep("faces", every=50, **faces)}
-        ),
-        "bench": Part(120, {"bench": [*bench, "--out", "{out}/bench.json"]}, trains=False),
     }
 
 
@@ -131,20 +135,23 @@ class Session:
         with (self.work / f"{name}.log").open("ab") as log:
             paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
             env = os.environ | {"PYTHONPATH": paths, "TQDM_DISABLE": "1"}
-            return subprocess.Popen(words, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(
+                words, cwd=self.work, env=env, stdout=log, stderr=log, start_new_session=True
+            )
 
     def keep(self, names: Sequence[str], publishes: bool) -> None:
         """Publish the runs as they stand, pack each, and pack all courses."""
         commands = {name: [*GAN, "publish", str(self.work / name), name, "--unfinished"] for name in names}
+        results = self.work / "book" / "results"  # not the repository's
         for process in [self.start(name, commands[name]) for name in names if publishes]:
             process.wait()
         for name in names:
-            if (RESULTS / name).exists() and publishes:
+            if (results / name).exists() and publishes:
                 with tarfile.open(self.out / f"{name}.tar", "w") as tar:
-                    tar.add(RESULTS / name, name)
+                    tar.add(results / name, name)
         with tarfile.open(self.out / "courses.tar", "w") as tar:
             for folder in sorted(self.work.iterdir()):
-                if (path := RESULTS / "sweep" / f"{folder.name}.json").exists():
+                if (path := results / "sweep" / f"{folder.name}.json").exists():
                     tar.add(path, path.name)
 
     def tell(self, name: str, ended: str, seconds: float) -> None:
@@ -166,6 +173,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     known = parts(arguments.small)
     if unknown := set(arguments.only or ()) - set(known):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the shell may have had it ignored
     session = Session(arguments.out.resolve(), arguments.minutes)
     for name in arguments.only or known:
         session.play(known[name])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import gan
 
@@ -67,6 +68,7 @@ def publish(arguments: argparse.Namespace) -> None:
         ema=arguments.average,
         data_dir=arguments.data_dir,
         unfinished=arguments.unfinished,
+        weights=arguments.weights,
     )
     for name, figure in run.record["metrics"].items():
         print(f"{name}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
@@ -94,74 +96,68 @@ def bench(arguments: argparse.Namespace) -> None:
     print(f"written to {import_module('bench').main(arguments) or 'no file; --out FILE keeps a part'}")
 
 
+COMMANDS: dict[Callable[[argparse.Namespace], None], str] = {
+    train: "train a recipe; the same command goes on after Ctrl-C",
+    sweep: "train a variant, and follow it on the validation split",
+    evaluate: "the Parzen estimate of a run's generator, as in Table 1",
+    publish: "measure a run and write it to book/results/",
+    yardsticks: "Table 1's figure of samples that no model made",
+    bench: "time everything beside what one would run instead",
+}
+PARAMETER: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("FIELD", "VALUE")}
+TRAINING: dict[str, dict[str, Any]] = {
+    "recipe": {"help": f"one of: {', '.join(gan.recipes.PRESETS)}"},
+    "-p": PARAMETER | {"dest": "parameters", "help": "a field of the recipe, as papermill's -p (repeat it)"},
+    "--out": {"type": Path, "help": "the run's folder (default: runs/RECIPE…)"},
+    "--from": {"dest": "start", "type": Path, "metavar": "FOLDER", "help": "go on from a run's weights"},
+    "--device": {"default": "auto", "help": "auto, cpu, cuda, cuda:0, … or mps"},
+    "--engine": {"default": "auto", "help": "auto, eager, compiled or graph"},
+    "--average": {"type": float, "action": "append", "default": [], "metavar": "DECAY",
+                  "help": "keep an average of G's weights beside (repeat it)"},
+}  # fmt: skip
+OPTIONS: dict[Callable[[argparse.Namespace], None], dict[str, dict[str, Any]]] = {
+    train: TRAINING | {"--overwrite": {"action": "store_true", "help": "start again where a run is there"}},
+    sweep: TRAINING | {"--every": {"type": int, "default": 10, "help": "epochs between two looks"}},
+    evaluate: {
+        "folder": {"type": Path, "help": "a run's folder"},
+        "--z-seed": {"type": int, "default": 0, "help": "seed of the 10 000 samples' noise"},
+        "--split": {"default": "test", "help": "test, or valid: what choices are made on"},
+        "--average": {
+            "type": float,
+            "help": "decay of G's average, 0: last weights (default: the recipe's)",
+        },
+    },
+    publish: {
+        "folder": {"type": Path, "help": "a run's folder"},
+        "name": {"help": "its name under book/results/"},
+        "--average": {"type": float, "help": "decay of the average of G's weights (default: the recipe's)"},
+        "--unfinished": {"action": "store_true", "help": "publish it as it stands"},
+        "--weights": {"default": "all", "help": "those to keep: all, generators, generator or none"},
+    },
+    yardsticks: {
+        "recipe": {"help": "the recipe whose data and protocol are used"},
+        "-n": {"type": int, "default": 10_000, "help": "how many samples of each kind"},
+        "--seed": {"type": int, "default": 0, "help": "of the draws and of k-means"},
+        "--out": {"type": Path, "help": "default: book/results/yardsticks/RECIPE.json"},
+    },
+    bench: {
+        "rows": {"nargs": "*", "metavar": "ROW", "help": "only these rows (default: all)"},
+        "--peer": {"type": Path, "help": "the path of PyTorch-GAN's gan.py, to be timed too"},
+        "--rounds": {"type": int, "default": 7, "help": "how often each contestant runs"},
+        "--device": {"default": "auto", "help": "auto, cpu or cuda"},
+        "--out": {"type": Path, "help": "the table (default: book/results/bench/DEVICE.json)"},
+    },
+}
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m gan", description="Train, evaluate and publish runs.")
     commands = top.add_subparsers(required=True, metavar="command")
-
-    command = commands.add_parser("train", help="train a recipe; the same command goes on after Ctrl-C")
-    command.add_argument("--overwrite", action="store_true", help="start again where a run is there")
-    command.set_defaults(run=train)
-    trainings = [command]
-
-    command = commands.add_parser("sweep", help="train a variant, and follow it on the validation split")
-    command.add_argument("--every", type=int, default=10, help="epochs between two looks")
-    command.set_defaults(run=sweep)
-    trainings.append(command)
-
-    for command in trainings:
-        command.add_argument("recipe", help=f"one of: {', '.join(gan.recipes.PRESETS)}")
-        command.add_argument(
-            "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("FIELD", "VALUE"),
-            help="a field of the recipe, as papermill's -p (repeat it)",
-        )  # fmt: skip
-        command.add_argument("--out", type=Path, help="the run's folder (default: runs/RECIPE…)")
-        command.add_argument(
-            "--from", dest="start", type=Path, metavar="FOLDER",
-            help="go on from the weights of a shorter run of the same recipe, with fresh momenta",
-        )  # fmt: skip
-        command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0, … or mps")
-        command.add_argument("--engine", default="auto", help="auto, eager, compiled or graph")
-        command.add_argument(
-            "--average", type=float, action="append", default=[], metavar="DECAY",
-            help="keep an average of G's weights beside (repeat it)",
-        )  # fmt: skip
-
-    command = commands.add_parser("evaluate", help="the Parzen estimate of a run's generator, as in Table 1")
-    command.add_argument("folder", type=Path, help="a run's folder")
-    command.add_argument("--z-seed", type=int, default=0, help="seed of the 10 000 samples' noise")
-    command.add_argument("--split", default="test", help="test, or valid: what choices are made on")
-    command.add_argument(
-        "--average",
-        type=float,
-        help="decay of the average of G's weights; 0: the last (default: the recipe's)",
-    )
-    command.set_defaults(run=evaluate)
-
-    command = commands.add_parser("publish", help="measure a run and write it to book/results/")
-    command.add_argument("folder", type=Path, help="a run's folder")
-    command.add_argument("name", help="its name under book/results/")
-    command.add_argument(
-        "--average", type=float, help="decay of the average of G's weights to publish (default: the recipe's)"
-    )
-    command.add_argument("--unfinished", action="store_true", help="publish it as it stands")
-    command.set_defaults(run=publish)
-
-    command = commands.add_parser("yardsticks", help="Table 1's figure of samples that no model made")
-    command.add_argument("recipe", help="the recipe whose data and protocol are used")
-    command.add_argument("-n", type=int, default=10_000, help="how many samples of each kind")
-    command.add_argument("--seed", type=int, default=0, help="of the draws and of k-means")
-    command.add_argument("--out", type=Path, help="default: book/results/yardsticks/RECIPE.json")
-    command.set_defaults(run=yardsticks)
-
-    command = commands.add_parser("bench", help="time everything beside what one would run instead")
-    command.add_argument("rows", nargs="*", metavar="ROW", help="only these rows (default: all)")
-    command.add_argument("--peer", type=Path, help="the path of PyTorch-GAN's gan.py, to be timed too")
-    command.add_argument("--rounds", type=int, default=7, help="how often each contestant runs")
-    command.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    command.add_argument("--out", type=Path, help="the table (default: book/results/bench/DEVICE.json)")
-    command.set_defaults(run=bench)
-
-    for command in commands.choices.values():
+    for function, told in COMMANDS.items():
+        command = commands.add_parser(function.__name__, help=told)
+        command.set_defaults(run=function)
+        for flags, settings in OPTIONS[function].items():
+            command.add_argument(*flags.split(", "), **settings)
         command.add_argument(
             "--data-dir", type=Path, help="where the .npz files are (default: $GAN_DATA_DIR)"
         )

@@ -3,9 +3,6 @@
 The paper's form *alternates*: k steps of D, each on a fresh minibatch of data and of noise, then one
 step of G on fresh noise. The authors' code updates both *simultaneously*: D and G take their
 gradients from one minibatch, through the same dropout masks, before either moves.
-
-A step draws what is random, takes a gradient and moves. The gradients are functions of what was drawn
-and of the weights alone, so that `gan.engine` may run them in other ways with the same result.
 """
 
 from __future__ import annotations
@@ -13,8 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -28,18 +24,12 @@ STATISTICS = ("d_loss", "g_loss", "d_real", "d_fake", "value")
 Masks = Sequence[Tensor]
 
 
-def _as_it_is(x: Any, *_: Any) -> Any:
-    return x
-
-
 @dataclass
 class Players:
     """G and D, how each moves, what G descends, and the arithmetic (an autocast context, or none).
 
-    With ``max_norm`` no unit's incoming weights keep a larger norm after a move. ``averages`` are those of
-    G's weights, by their decay, that `gan.training` keeps beside the game. The last three are
-    `gan.engine`'s: what becomes of a gradient's function before it is called; this process's part of a
-    minibatch's rows; and the mean of gradients over all processes.
+    With ``max_norm`` no unit's incoming weights keep a larger norm after a move. Gradients are functions of
+    what was drawn and of the weights alone.
     """
 
     generator: Generator
@@ -49,132 +39,47 @@ class Players:
     g_loss: Callable[[Tensor], Tensor] = objective.non_saturating
     precision: Callable[[], AbstractContextManager] = nullcontext
     max_norm: float = 0.0
-    averages: dict[float, Any] = field(default_factory=dict)
-    prepare: Callable[[Callable], Callable] = _as_it_is
-    part: Callable[..., Any] = _as_it_is
-    average: Callable[[Sequence[Tensor]], Sequence[Tensor]] = _as_it_is
 
+    def judge(self, x: Tensor, fake: Tensor, masks: Masks) -> tuple[Tensor, Tensor]:
+        """D's logits (float32) for the data and for G's samples, in one pass through ``masks``."""
+        logits = self.discriminator(torch.cat([x, fake.to(x.dtype)]), masks).float()
+        return logits[: len(x)], logits[len(x) :]
 
-def judge(discriminator: Discriminator, x: Tensor, fake: Tensor, masks: Masks) -> tuple[Tensor, Tensor]:
-    """D's logits (float32) for the data and for G's samples, in one pass through ``masks``."""
-    logits = discriminator(torch.cat([x, fake.to(x.dtype)]), masks).float()
-    return logits[: len(x)], logits[len(x) :]
+    def discriminator_gradient(
+        self, x: Tensor, z: Tensor, masks: Masks
+    ) -> tuple[Sequence[Tensor], Tensor, Tensor]:
+        """Line 5's gradient for data ``x`` (m, …), noise ``z`` (m, noise_size) and 2m rows of masks.
 
+        With D's logits for the data and for G's samples, (m,) each.
+        """
+        with self.precision():
+            with torch.no_grad():
+                fake = self.generator(z)
+            real_logits, fake_logits = self.judge(x, fake, masks)
+        loss = objective.discriminator_loss(real_logits, fake_logits)
+        gradient = torch.autograd.grad(loss, list(self.discriminator.parameters()))
+        return gradient, real_logits.detach(), fake_logits.detach()
 
-def discriminator_gradient(
-    players: Players, x: Tensor, z: Tensor, masks: Masks
-) -> tuple[Sequence[Tensor], Tensor, Tensor]:
-    """Line 5's gradient for data ``x`` (m, …), noise ``z`` (m, noise_size) and 2m rows of masks.
+    def generator_gradient(self, z: Tensor, masks: Masks) -> tuple[Sequence[Tensor], Tensor]:
+        """Line 8's gradient for noise ``z`` (m, noise_size) and m rows of masks, with G's loss."""
+        with self.precision():
+            logits = self.discriminator(self.generator(z), masks).float()
+        loss = self.g_loss(logits)
+        return torch.autograd.grad(loss, list(self.generator.parameters())), loss.detach()
 
-    With D's logits for the data and for G's samples, (m,) each.
-    """
-    with players.precision():
-        with torch.no_grad():
-            fake = players.generator(z)
-        real_logits, fake_logits = judge(players.discriminator, x, fake, masks)
-    loss = objective.discriminator_loss(real_logits, fake_logits)
-    gradient = torch.autograd.grad(loss, list(players.discriminator.parameters()))
-    return gradient, real_logits.detach(), fake_logits.detach()
-
-
-def generator_gradient(players: Players, z: Tensor, masks: Masks) -> tuple[Sequence[Tensor], Tensor]:
-    """Line 8's gradient for noise ``z`` (m, noise_size) and m rows of masks, with G's loss."""
-    with players.precision():
-        logits = players.discriminator(players.generator(z), masks).float()
-    loss = players.g_loss(logits)
-    return torch.autograd.grad(loss, list(players.generator.parameters())), loss.detach()
-
-
-def both_gradients(
-    players: Players, x: Tensor, z: Tensor, masks: Masks
-) -> tuple[Sequence[Tensor], Sequence[Tensor], Tensor, Tensor, Tensor]:
-    """D's and G's gradient from one forward pass, D's logits for data and samples, and G's loss."""
-    with players.precision():
-        fake = players.generator(z)
-        real_logits, fake_logits = judge(players.discriminator, x, fake, masks)
-    d_loss = objective.discriminator_loss(real_logits, fake_logits)
-    g_loss = players.g_loss(fake_logits)
-    d_weights, g_weights = (list(n.parameters()) for n in (players.discriminator, players.generator))
-    d_gradient = torch.autograd.grad(d_loss, d_weights, retain_graph=True)
-    g_gradient = torch.autograd.grad(g_loss, g_weights)
-    return d_gradient, g_gradient, real_logits.detach(), fake_logits.detach(), g_loss.detach()
-
-
-def move(optimizer: Optimizer, gradient: Sequence[Tensor], max_norm: float = 0.0) -> None:
-    """One step of ``optimizer`` along ``gradient``, which replaces any older one.
-
-    With ``max_norm`` the weights of each unit, a row of its layer's, are then shrunk to that norm.
-    """
-    weights = [w for group in optimizer.param_groups for w in group["params"]]
-    for w, g in zip(weights, gradient, strict=True):
-        w.grad = g
-    optimizer.step()
-    if max_norm:
-        cap_norms(weights, max_norm)
-
-
-@torch.no_grad()
-def cap_norms(weights: Iterable[Tensor], max_norm: float) -> None:
-    """Shrink the weights of each unit, a row of its layer's, to ``max_norm`` where their norm exceeds it."""
-    for w in weights:
-        if w.ndim > 1:
-            norms = torch.linalg.vector_norm(w.flatten(1), dim=1).clamp_min_(max_norm)
-            w.mul_((max_norm / norms).view(-1, *[1] * (w.ndim - 1)))
-
-
-def discriminator_step(
-    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
-) -> tuple[Tensor, Tensor]:
-    """Line 5: D ascends V on data ``x`` (m, …) and noise ``z`` (m, noise_size); G stays.
-
-    ``masks`` are drawn where none are given, 2m rows. Returns D's logits before the step.
-    """
-    drawn = _deal(players, (x, z), masks, copies=2)
-    gradient, real_logits, fake_logits = players.prepare(discriminator_gradient)(players, *drawn)
-    move(players.d_optimizer, players.average(gradient), players.max_norm)
-    return real_logits, fake_logits
-
-
-def generator_step(players: Players, z: Tensor, masks: Masks | None = None) -> Tensor:
-    """Line 8: G descends its loss on noise ``z`` (m, noise_size); D stays. Returns the loss."""
-    drawn = _deal(players, (z,), masks, copies=1)
-    gradient, loss = players.prepare(generator_gradient)(players, *drawn)
-    move(players.g_optimizer, players.average(gradient), players.max_norm)
-    return loss
-
-
-def simultaneous_step(
-    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Lines 5 and 8 at once, each against the other player as it was. Returns D's logits and G's loss."""
-    drawn = _deal(players, (x, z), masks, copies=2)
-    d_gradient, g_gradient, *rest = players.prepare(both_gradients)(players, *drawn)
-    gradients = players.average([*d_gradient, *g_gradient])
-    move(players.d_optimizer, gradients[: len(d_gradient)], players.max_norm)
-    move(players.g_optimizer, gradients[len(d_gradient) :], players.max_norm)
-    real_logits, fake_logits, g_loss = rest
-    return real_logits, fake_logits, g_loss
-
-
-def _deal(players: Players, rows: Sequence[Tensor], masks: Masks | None, copies: int) -> list[Any]:
-    """This process's part of ``rows`` (m, …) and of ``copies`` times m rows of masks, drawn if need be."""
-    if masks is None:
-        masks = players.discriminator.draw_masks(copies * len(rows[0]))
-    return [*(players.part(r) for r in rows), [players.part(mask, copies) for mask in masks]]
-
-
-def fit_discriminator(players: Players, x: Tensor, z: Tensor, *, steps: int, batch_size: int) -> None:
-    """Lines 3–5, ``steps`` times: D learns from data ``x`` (n, …) and noise ``z`` (n, noise_size); G stays.
-
-    No point comes again before all have come, so n = steps · batch_size makes each minibatch a fresh one.
-    D's rate falls linearly to 0.
-    """
-    passes = math.ceil(steps * batch_size / len(x))
-    order = torch.cat([torch.randperm(len(x)) for _ in range(passes)])
-    schedule = LinearLR(players.d_optimizer, 1.0, 0.0, steps)
-    for chosen in order[: steps * batch_size].split(batch_size):
-        discriminator_step(players, x[chosen], z[chosen])
-        schedule.step()
+    def both_gradients(
+        self, x: Tensor, z: Tensor, masks: Masks
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor], Tensor, Tensor, Tensor]:
+        """D's and G's gradient from one forward pass, D's logits for data and samples, and G's loss."""
+        with self.precision():
+            fake = self.generator(z)
+            real_logits, fake_logits = self.judge(x, fake, masks)
+        d_loss = objective.discriminator_loss(real_logits, fake_logits)
+        g_loss = self.g_loss(fake_logits)
+        d_weights, g_weights = (list(n.parameters()) for n in (self.discriminator, self.generator))
+        d_gradient = torch.autograd.grad(d_loss, d_weights, retain_graph=True)
+        g_gradient = torch.autograd.grad(g_loss, g_weights)
+        return d_gradient, g_gradient, real_logits.detach(), fake_logits.detach(), g_loss.detach()
 
 
 def alternating(players: Players, minibatches: Iterable[Tensor]) -> Tensor:
@@ -200,13 +105,81 @@ def simultaneous(players: Players, minibatches: Sequence[Tensor]) -> Tensor:
     return statistics(*simultaneous_step(players, x, z))
 
 
+ITERATIONS: dict[str, Callable[[Players, Sequence[Tensor]], Tensor]] = {
+    "alternating": alternating,
+    "simultaneous": simultaneous,
+}
+
+
+def discriminator_step(
+    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
+) -> tuple[Tensor, Tensor]:
+    """Line 5: D ascends V on data ``x`` (m, …) and noise ``z`` (m, noise_size); G stays.
+
+    ``masks``, 2m rows, are drawn where none are given. Returns D's logits before the step.
+    """
+    masks = players.discriminator.draw_masks(2 * len(x)) if masks is None else masks
+    gradient, real_logits, fake_logits = players.discriminator_gradient(x, z, masks)
+    move(players.d_optimizer, gradient, players.max_norm)
+    return real_logits, fake_logits
+
+
+def generator_step(players: Players, z: Tensor, masks: Masks | None = None) -> Tensor:
+    """Line 8: G descends its loss on noise ``z`` (m, noise_size); D stays. Returns the loss."""
+    masks = players.discriminator.draw_masks(len(z)) if masks is None else masks
+    gradient, loss = players.generator_gradient(z, masks)
+    move(players.g_optimizer, gradient, players.max_norm)
+    return loss
+
+
+def simultaneous_step(
+    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Lines 5 and 8 at once, each against the other player as it was. Returns D's logits and G's loss."""
+    masks = players.discriminator.draw_masks(2 * len(x)) if masks is None else masks
+    d_gradient, g_gradient, real_logits, fake_logits, g_loss = players.both_gradients(x, z, masks)
+    move(players.d_optimizer, d_gradient, players.max_norm)
+    move(players.g_optimizer, g_gradient, players.max_norm)
+    return real_logits, fake_logits, g_loss
+
+
+def move(optimizer: Optimizer, gradient: Sequence[Tensor], max_norm: float = 0.0) -> None:
+    """One step of ``optimizer`` along ``gradient``, which replaces any older one.
+
+    With ``max_norm`` the weights of each unit, a row of its layer's, are then shrunk to that norm.
+    """
+    weights = [w for group in optimizer.param_groups for w in group["params"]]
+    for w, g in zip(weights, gradient, strict=True):
+        w.grad = g
+    optimizer.step()
+    if max_norm:
+        cap_norms(weights, max_norm)
+
+
+@torch.no_grad()
+def cap_norms(weights: Iterable[Tensor], max_norm: float) -> None:
+    """Shrink the weights of each unit, a row of its layer's, to ``max_norm`` where their norm exceeds it."""
+    for w in weights:
+        if w.ndim > 1:
+            norms = torch.linalg.vector_norm(w.flatten(1), dim=1).clamp_min_(max_norm)
+            w.mul_((max_norm / norms).view(-1, *[1] * (w.ndim - 1)))
+
+
 def statistics(real: Tensor, fake: Tensor, g_loss: Tensor) -> Tensor:
     """(d_loss, g_loss, mean D(x), mean D(G(z)), V), as the minibatch and its dropout masks gave them."""
     v = objective.value(real, fake)
     return torch.stack([-v / 2, g_loss, real.sigmoid().mean(), fake.sigmoid().mean(), v])
 
 
-ITERATIONS: dict[str, Callable[[Players, Sequence[Tensor]], Tensor]] = {
-    "alternating": alternating,
-    "simultaneous": simultaneous,
-}
+def fit_discriminator(players: Players, x: Tensor, z: Tensor, *, steps: int, batch_size: int) -> None:
+    """Lines 3–5, ``steps`` times: D learns from data ``x`` (n, …) and noise ``z`` (n, noise_size); G stays.
+
+    No point comes again before all have come, so n = steps · batch_size makes each minibatch a fresh one.
+    D's rate falls linearly to 0.
+    """
+    passes = math.ceil(steps * batch_size / len(x))
+    order = torch.cat([torch.randperm(len(x)) for _ in range(passes)])
+    schedule = LinearLR(players.d_optimizer, 1.0, 0.0, steps)
+    for chosen in order[: steps * batch_size].split(batch_size):
+        discriminator_step(players, x[chosen], z[chosen])
+        schedule.step()

@@ -14,14 +14,13 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-from . import toy
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 SHAPES: dict[str, tuple[int, ...]] = {
@@ -30,9 +29,9 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "faces": (1, 48, 48),
     "cifar10": (3, 32, 32),
     "digits": (1, 8, 8),
-    **{target.name: (target.dimensions,) for target in toy.TARGETS.values()},
 }
 """Channels, height and width of each data set's images, as G makes them; a target's dimensions."""
+MADE: dict[str, Callable[[], Dataset]] = {}  # what needs no file; `gan.toy` adds its targets here and above
 FOLDS = 5  # of TFD
 GCN = 55.0  # the norm of a normalised image
 
@@ -92,10 +91,8 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, fold: int = 
         raise ValueError(f"there is no data set {name!r}; there are: {', '.join(SHAPES)}")
     if fold not in range(folds(name)):
         raise ValueError(f"fold = {fold}: {name} has " + ("folds 0 to 4" if name == "tfd" else "only fold 0"))
-    if name == "digits":
-        return _digits()
-    if name in toy.TARGETS:
-        return _draw(toy.TARGETS[name])
+    if name in MADE:
+        return MADE[name]()
     folder = Path(data_dir or os.environ.get("GAN_DATA_DIR") or Path.home() / ".cache" / "gan")
     if name == "tfd":
         return _read_tfd(folder.expanduser() / "TFD_48x48.mat", fold)
@@ -154,33 +151,6 @@ def prepare(x: Tensor, scaling: str) -> Tensor:
     return gcn(x)[0] if scaling == "gcn" else x
 
 
-def tile(images: NDArray, columns: int, gap: int = 1) -> NDArray[np.uint8]:
-    """Images (n, c, h, w) in [0, 1] -> one picture, uint8 (height, width, c + 1), the last being alpha.
-
-    ``columns`` images stand in a row, ``gap`` transparent pixels apart; n fills whole rows.
-    """
-    n, channels, height, width = images.shape
-    if n % columns:
-        raise ValueError(f"columns = {columns}: {n} images do not fill whole rows of {columns}")
-    cells = np.zeros((n, channels + 1, height + gap, width + gap), np.uint8)
-    cells[:, :channels, :height, :width] = np.clip(np.asarray(images) * 255, 0, 255).round()
-    cells[:, channels, :height, :width] = 255
-    rows = cells.reshape(n // columns, columns, channels + 1, height + gap, width + gap)
-    picture = rows.transpose(0, 3, 1, 4, 2).reshape(n // columns * (height + gap), -1, channels + 1)
-    return picture[: len(picture) - gap, : picture.shape[1] - gap]
-
-
-def untile(picture: NDArray[np.uint8], columns: int, gap: int = 1) -> NDArray[np.uint8]:
-    """The images of a `tile`, uint8 (n, c, h, w)."""
-    width = (picture.shape[1] + gap) // columns
-    cells = np.pad(picture, ((0, gap), (0, gap), (0, 0)))
-    height = width  # all images here are square
-    rows = cells.reshape(-1, height, columns, width, cells.shape[2]).transpose(0, 2, 4, 1, 3)
-    return rows[:, :, :-1, : height - gap, : width - gap].reshape(
-        -1, cells.shape[2] - 1, height - gap, width - gap
-    )
-
-
 def nearest(queries: NDArray, pool: NDArray) -> NDArray[np.intp]:
     """For each of ``queries`` (n, …) the index of its Euclidean nearest in ``pool`` (m, …); (n,).
 
@@ -207,11 +177,7 @@ def _digits() -> Dataset:
     return Dataset("digits", x[:1500], y[:1500], x[1500:], y[1500:])
 
 
-def _draw(target: toy.Target) -> Dataset:
-    """6 000 points for training and 5 000 for testing."""
-    x = target.sample(11_000, seed=0).numpy()
-    y = np.zeros(len(x), np.int64)
-    return Dataset(target.name, x[:6000], y[:6000], x[6000:], y[6000:])
+MADE["digits"] = _digits
 
 
 def _read(name: str, path: Path) -> Dataset:
@@ -304,28 +270,13 @@ def _fetch(name: str, path: Path) -> None:
         ) from None
 
 
-def _download_mnist(folder: str) -> dict[str, NDArray]:
-    from torchvision.datasets import MNIST
+def _download(kind: str, folder: str) -> dict[str, NDArray]:
+    """torchvision's data set ``kind``."""
+    from torchvision import datasets
 
-    train, test = (MNIST(folder, train=part, download=True) for part in (True, False))
-    return {
-        "x_train": train.data.numpy(),
-        "y_train": train.targets.numpy(),
-        "x_test": test.data.numpy(),
-        "y_test": test.targets.numpy(),
-    }
-
-
-def _download_cifar10(folder: str) -> dict[str, NDArray]:
-    from torchvision.datasets import CIFAR10
-
-    train, test = (CIFAR10(folder, train=part, download=True) for part in (True, False))
-    return {
-        "x_train": train.data,
-        "y_train": np.array(train.targets),
-        "x_test": test.data,
-        "y_test": np.array(test.targets),
-    }
+    train, test = (getattr(datasets, kind)(folder, train=part, download=True) for part in (True, False))
+    arrays = (train.data, train.targets, test.data, test.targets)
+    return dict(zip(KEYS, map(np.asarray, arrays), strict=True))
 
 
 def _download_faces(folder: str) -> dict[str, NDArray]:
@@ -346,7 +297,7 @@ def _download_faces(folder: str) -> dict[str, NDArray]:
 
 
 _DOWNLOADS: dict[str, Callable[[str], dict[str, NDArray]]] = {
-    "mnist": _download_mnist,
-    "cifar10": _download_cifar10,
+    "mnist": partial(_download, "MNIST"),
+    "cifar10": partial(_download, "CIFAR10"),
     "faces": _download_faces,
 }

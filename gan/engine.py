@@ -7,21 +7,52 @@ from __future__ import annotations
 
 import atexit
 import os
+import platform
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from .algorithm1 import ITERATIONS, Players
+from .algorithm1 import ITERATIONS, Masks, Players
 
 ENGINES = ("eager", "compiled", "graph")
 """Each operation by itself; gradients fused by torch.compile (and, on CUDA, recorded); recorded on CUDA."""
 PAYS = 10_000  # updates from which on compiling, half a minute, saves more than it costs
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """The torch device called ``device``; "auto" is CUDA, then MPS, then CPU, whichever is there."""
+    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if device == "auto":
+        device = "cuda" if has_cuda else "mps" if has_mps else "cpu"
+    try:
+        where = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device = {device!r}: it must be auto, cpu, cuda, cuda:0, … or mps") from None
+    if (where.type == "cuda" and not has_cuda) or (where.type == "mps" and not has_mps):
+        raise ValueError(f"device = {device!r} is not available here; auto or cpu is")
+    return where
+
+
+def describe(device: torch.device) -> str:
+    """The device in words: a GPU's name, or the processor and the number of threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+        processor = models[0] if models else processor
+    kind = "MPS" if device.type == "mps" else "CPU"
+    return f"{kind} ({processor}, {threads} thread{'s' * (threads > 1)})"
 
 
 def choose(engine: str, device: torch.device, updates: int) -> str:
@@ -55,31 +86,53 @@ def iteration(
     In one of several processes a step takes its part of each minibatch, and the mean of all gradients.
     """
     if engine == "compiled":
-        players = replace(players, prepare=_Compiled())
+        players = Compiled(**vars(players))
     if processes() > 1:
-        players = replace(players, part=part, average=average)
+        players = Shared(players)
     iterate = partial(ITERATIONS[updates], players)
     if device.type == "cuda" and engine != "eager" and processes() == 1:
         return Recorded(iterate, players)
     return iterate
 
 
-class _Compiled:
-    """Compiles each of `algorithm1`'s gradients once; forward and backward pass become one program.
+@dataclass
+class Compiled(Players):
+    """Players whose gradients are compiled: forward and backward pass become one program.
 
     A process may train any number of recipes; without the limit, the ninth would run uncompiled.
     """
 
-    def __init__(self) -> None:
-        self.ready: dict[Callable, Callable] = {}
+    def __post_init__(self) -> None:
+        for name in ("discriminator_gradient", "generator_gradient", "both_gradients"):
+            setattr(self, name, self.compiled(getattr(Players, name)))
 
-    def __call__(self, gradient: Callable) -> Callable:
-        if gradient not in self.ready:
-            settings = torch._dynamo.config.patch(
-                trace_autograd_ops=True, recompile_limit=10_000, accumulated_recompile_limit=10_000
-            )
-            self.ready[gradient] = settings(torch.compile(gradient, dynamic=False))
-        return self.ready[gradient]
+    def compiled(self, gradient: Callable[..., Any]) -> Callable[..., Any]:
+        settings = torch._dynamo.config.patch(
+            trace_autograd_ops=True, recompile_limit=10_000, accumulated_recompile_limit=10_000
+        )
+        return partial(settings(torch.compile(gradient, dynamic=False)), self)
+
+
+class Shared(Players):
+    """One process's players: its part of every minibatch, and the mean of the gradients of all processes."""
+
+    def __init__(self, own: Players) -> None:
+        vars(self).update({field.name: getattr(own, field.name) for field in fields(Players)})
+        self.own = own
+
+    def discriminator_gradient(self, x: Tensor, z: Tensor, masks: Masks) -> Any:
+        gradient, *logits = self.own.discriminator_gradient(part(x), part(z), [part(m, 2) for m in masks])
+        return average(gradient), *logits
+
+    def generator_gradient(self, z: Tensor, masks: Masks) -> Any:
+        gradient, loss = self.own.generator_gradient(part(z), [part(m) for m in masks])
+        return average(gradient), loss
+
+    def both_gradients(self, x: Tensor, z: Tensor, masks: Masks) -> Any:
+        own = self.own.both_gradients(part(x), part(z), [part(m, 2) for m in masks])
+        d_gradient, g_gradient, *rest = own
+        mean = average([*d_gradient, *g_gradient])
+        return mean[: len(d_gradient)], mean[len(d_gradient) :], *rest
 
 
 class Recorded:

@@ -1,55 +1,19 @@
 """The two players of §3, with the layers of §5: a rectifier generator and a maxout discriminator.
 
-Fully connected or, for CIFAR-10, convolutional. And the layers of the code that the book's first text
-links to (PyTorch-GAN): leaky rectifiers, batch norm, tanh.
+Layers that only some recipes have are `gan.layers`'.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-Init = float | Literal["pytorch"]
-"""The authors' initialisation, weights uniform on (−init, init) and biases 0, or PyTorch's own."""
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": partial(nn.LeakyReLU, 0.2),
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "linear": nn.Identity,
-}
-BATCH_NORMS: dict[str, dict[str, float]] = {"meant": {"momentum": 0.2}, "written": {"eps": 0.8}}
-"""What PyTorch-GAN's ``BatchNorm1d(n, 0.8)`` meant, Keras' momentum 0.8 (here 1 − 0.8), and what it says."""
-
-
-Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
-
-
-def start(layer: Layer, init: Init) -> Layer:
-    """``layer``, with weights and biases as ``init`` says."""
-    if init != "pytorch":
-        nn.init.uniform_(layer.weight, -init, init)
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-    return layer
-
-
-def linear(inputs: int, outputs: int, init: Init) -> nn.Linear:
-    """A fully connected layer whose weights and biases start as ``init`` says."""
-    return start(nn.Linear(inputs, outputs), init)
-
-
-@torch.no_grad()
-def make_sparse(weight: Tensor, count: int) -> None:
-    """Give each row of ``weight`` (outputs, inputs) ``count`` weights from N(0, 1), and else zeros."""
-    chosen = torch.rand_like(weight).topk(count, dim=1).indices
-    weight.zero_().scatter_(1, chosen, torch.randn(len(weight), count))
+from .layers import ACTIVATIONS, BATCH_NORMS, Deconv, Init, MaxoutConv, linear, make_sparse
 
 
 class Maxout(nn.Module):
@@ -66,55 +30,6 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # Piece j of all units stands together, so that the maximum runs over contiguous rows.
         return self.linear(x).unflatten(-1, (self.pieces, self.units)).amax(-2)
-
-
-class MaxoutConv(nn.Module):
-    """Convolution, maximum over windows, maximum over pieces; (n, inputs, h, w) -> (n, channels, h', w').
-
-    A window may reach beyond the edge, as in the authors' library (cuda-convnet). Source: the
-    convolutional discriminator of §5.
-    """
-
-    def __init__(
-        self,
-        inputs: int,
-        channels: int,
-        pieces: int,
-        kernel: int,
-        pad: int,
-        pool: int,
-        stride: int,
-        init: Init,
-    ) -> None:
-        super().__init__()
-        self.channels, self.pieces, self.pool, self.stride = channels, pieces, pool, stride
-        self.grows = 2 * pad - kernel + 1
-        self.conv = start(nn.Conv2d(inputs, channels * pieces, kernel, padding=pad), init)
-
-    def forward(self, x: Tensor) -> Tensor:
-        pooled = nn.functional.max_pool2d(self.conv(x), self.pool, self.stride, ceil_mode=True)
-        return pooled.unflatten(1, (self.pieces, self.channels)).amax(1)
-
-    def after(self, size: int) -> int:
-        """The height or width h' that comes of h = ``size``."""
-        return -(-(size + self.grows - self.pool) // self.stride) + 1
-
-
-class Deconv(nn.Module):
-    """Transposed convolution, with a bias for each value that it makes; (n, maps·side²) -> (n, c·h·w).
-
-    ``shape`` is (c, h, w), h = w = (side − 1)·stride + kernel. Source: the "deconvolutional" generator of §5.
-    """
-
-    def __init__(self, maps: int, kernel: int, stride: int, shape: Sequence[int], init: Init) -> None:
-        super().__init__()
-        side = (shape[1] - kernel) // stride + 1
-        self.maps = maps, side, side
-        self.conv = start(nn.ConvTranspose2d(maps, shape[0], kernel, stride, bias=False), init)
-        self.bias = nn.Parameter(torch.zeros(*shape))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (self.conv(x.unflatten(1, self.maps)) + self.bias).flatten(1)
 
 
 class Generator(nn.Module):
@@ -338,31 +253,15 @@ def marginal_bias(x: Tensor, floor: float = 1e-7) -> Tensor:
 def networks(
     recipe: Any, shape: Sequence[int], bias: Tensor | None = None
 ) -> tuple[Generator, Discriminator]:
-    """G and D as ``recipe`` (a `gan.recipes.Recipe`) describes them, for x of ``shape``."""
-    generator = Generator(
-        recipe.noise_size,
-        recipe.g_hidden,
-        shape,
-        activations=recipe.g_activations,
-        output=recipe.g_output,
-        noise=recipe.noise,
-        init=recipe.g_init,
-        output_init=recipe.g_output_init,
-        output_sparse=recipe.g_output_sparse,
-        bias_init=recipe.g_bias_init,
-        sigmoid_bias=recipe.g_sigmoid_bias,
-        bias=bias,
-        batch_norm=recipe.g_batch_norm,
-        deconv=recipe.g_deconv,
-    )
-    discriminator = Discriminator(
-        shape,
-        recipe.d_hidden,
-        recipe.d_pieces,
-        conv=recipe.d_conv,
-        activation=recipe.d_activation,
-        dropout_input=recipe.dropout_input,
-        dropout_hidden=recipe.dropout_hidden,
-        init=recipe.d_init,
-    )
-    return generator, discriminator
+    """G and D as ``recipe`` (a `gan.recipes.Recipe`) describes them, for x of ``shape``.
+
+    Its fields g_… and d_… are the networks' own, but for those of a second stage.
+    """
+    of: dict[str, dict[str, Any]] = {"g": {}, "d": {}}
+    for name, value in recipe:
+        player, _, field = name.partition("_")
+        if player in of and not field.startswith("front"):
+            of[player][field] = value
+    dropout = {name: getattr(recipe, name) for name in ("dropout_input", "dropout_hidden")}
+    generator = Generator(recipe.noise_size, shape=shape, noise=recipe.noise, bias=bias, **of["g"])
+    return generator, Discriminator(shape, **of["d"], **dropout)

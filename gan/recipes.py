@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+AtLeast1 = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Init = Positive | Literal["pytorch"]
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "linear"]
@@ -15,141 +20,137 @@ Images = Literal["mnist", "tfd", "faces", "cifar10", "digits"]
 Targets = Literal["gaussian", "mixture", "laplace", "uniform", "cauchy", "far", "intervals", "ring", "grid"]
 
 
+def about(default: Any, title: str, description: str) -> Any:
+    """A field of a recipe: what it is in the book's tables, and in English."""
+    return Field(default, title=title, description=description)
+
+
 class Recipe(BaseModel):
     """All that decides a run. The defaults are the authors' MNIST configuration of 2014."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    name: str
-    dataset: Images | Targets = "mnist"
-    valid: Annotated[int, Field(ge=0)] = 10_000
-    """Training images held out at the end, for choosing the Parzen window's σ; 0 trains on all."""
-    scaling: Literal["unit", "signed", "gcn"] = "unit"
-    """Pixels as G makes and D sees them: in [0, 1]; in [−1, 1], and then G ends in a tanh; or after global
-    contrast normalisation (`gan.data.gcn`), and then G ends linearly."""
+    name: str = Field(title="配方", description="the recipe's name")
+    dataset: Images | Targets = about("mnist", "数据集", "a data set of gan.data, or a target of gan.toy")
+    valid: Natural = about(
+        10_000, "留作验证的训练图像数", "training images held out at the end, to choose σ on; 0: none"
+    )
+    scaling: Literal["unit", "signed", "gcn"] = about(
+        *("unit", "像素的范围：unit 是 [0, 1]，signed 是 [−1, 1]，gcn 是全局对比度归一化之后"),
+        "pixels as D sees them: in [0, 1]; in [−1, 1], where G ends in a tanh; after gan.data.gcn, linearly",
+    )
 
     # G: the noise prior and the multilayer perceptron
-    noise: Literal["uniform", "gaussian"] = "uniform"
-    noise_size: Count = 100
-    g_hidden: tuple[Count, ...] = (1200, 1200)
-    g_activations: tuple[Activation, ...] = ("relu", "relu")
-    g_output: Activation = "sigmoid"
-    g_batch_norm: Literal["none", "meant", "written"] = "none"
-    """In all hidden layers but the first: PyTorch-GAN's, with the momentum it meant or the ε it wrote."""
-    g_init: Init = 0.05
-    """Weights start uniform on (−g_init, g_init); a sigmoid output's bias starts at the data's marginals.
-
-    With "pytorch" weights and biases start as `torch.nn.Linear` leaves them; so in ``d_init``."""
-    g_output_init: Init | None = None
-    """The same for the output layer; None is ``g_init``."""
-    g_output_sparse: Annotated[int, Field(ge=0)] = 0
-    """So many weights of each output start from N(0, 1), the others at 0; 0 is ``g_output_init``."""
-    g_sigmoid_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    """Biases of hidden sigmoid layers start here."""
-    g_bias_init: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """Hidden biases start uniform on (−g_bias_init, g_bias_init)."""
-    g_deconv: tuple[Count, Count, Count] | None = None
-    """(maps, kernel, stride) of a transposed convolution at the output, from maps × side² hidden units."""
-    second_stage_after: Annotated[int, Field(ge=0)] = 0
-    """After so many epochs ``g_front`` is put before G, D and all schedules start anew; 0 is never."""
-    g_front: tuple[Count, ...] = ()
-    g_front_activations: tuple[Activation, ...] = ()
+    noise: Literal["uniform", "gaussian"] = about("uniform", "先验噪声 z 的分布", "the prior of z")
+    noise_size: Count = about(100, "z 的维数", "dimensions of z")
+    g_hidden: tuple[Count, ...] = about((1200, 1200), "G 的隐藏层宽度", "widths of G's hidden layers")
+    g_activations: tuple[Activation, ...] = about(("relu",) * 2, "G 的隐藏层激活", "theirs, one each")
+    g_output: Activation = about("sigmoid", "G 的输出激活", "G's last activation")
+    g_batch_norm: Literal["none", "meant", "written"] = about(
+        "none", "G 的批归一化：none 是没有", "after hidden layers but the first, by gan.layers.BATCH_NORMS"
+    )
+    g_init: Init = about(
+        *(0.05, "G 的权重初值范围 ±，pytorch 是 PyTorch 的默认初值"),
+        "weights start uniform on ±this, a sigmoid output's bias at the data's marginals; or as torch's",
+    )
+    g_output_init: Init | None = about(
+        None, "G 的输出层权重初值范围 ±，None 同上", "the same for the output layer; None is g_init"
+    )
+    g_output_sparse: Natural = about(
+        0, "G 的每个输出有几个权重初值不为零，0 为不用", "they are from N(0, 1); 0 is g_output_init"
+    )
+    g_sigmoid_bias: Finite = about(0.0, "G 的 sigmoid 隐藏层的偏置初值", "their biases start here")
+    g_bias_init: NotNegative = about(0.0, "G 的隐藏层偏置初值范围 ±", "hidden biases start uniform on ±this")
+    g_deconv: tuple[Count, Count, Count] | None = about(
+        None,
+        "G 输出处的转置卷积：图数、核、步幅",
+        "maps, kernel, stride of one, from maps × side² hidden units",
+    )
+    second_stage_after: Natural = about(
+        0, "第几轮之后进入第二阶段，0 为没有", "then g_front is put before G; D and schedules start anew"
+    )
+    g_front: tuple[Count, ...] = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of those layers")
+    g_front_activations: tuple[Activation, ...] = about((), "第二阶段加在 G 前面的激活", "theirs, one each")
 
     # D: maxout, with dropout on its input and on its hidden layers
-    d_conv: tuple[tuple[Count, Count, Count, Annotated[int, Field(ge=0)], Count, Count], ...] = ()
-    """Convolutional maxout layers: (channels, pieces, kernel, pad, pool, stride) each."""
-    d_hidden: tuple[Count, ...] = (240, 240)
-    d_activation: Literal["maxout", "leaky_relu"] = "maxout"
-    d_pieces: Count = 5
-    """Linear pieces of each maxout unit; 1 with another activation."""
-    d_init: Init = 0.005
-    dropout_input: Probability = 0.2
-    dropout_hidden: Probability = 0.5
+    d_conv: tuple[tuple[Count, Count, Count, Natural, Count, Count], ...] = about(
+        (), "D 的卷积最大输出层：通道、分支、核、填充、池化、步幅", "as gan.layers.MaxoutConv has them"
+    )
+    d_hidden: tuple[Count, ...] = about((240, 240), "D 的隐藏层宽度", "widths of D's hidden layers")
+    d_activation: Literal["maxout", "leaky_relu"] = about("maxout", "D 的隐藏层激活", "theirs")
+    d_pieces: Count = about(5, "每个最大输出单元的分支数", "linear pieces of a maxout unit; else 1")
+    d_init: Init = about(0.005, "D 的权重初值范围 ±，pytorch 同上", "as g_init, with biases 0")
+    dropout_input: Probability = about(0.2, "D 的输入的丢弃概率", "of dropping a value of D's input")
+    dropout_hidden: Probability = about(0.5, "D 的隐藏层的丢弃概率", "of dropping a hidden unit of D")
 
     # Algorithm 1
-    epochs: Count = 250
-    seed: Annotated[int, Field(ge=0)] = 0
-    k: Count = 1
-    """Steps of D for each step of G."""
-    loss: Literal["minimax", "non_saturating"] = "non_saturating"
-    updates: Literal["alternating", "simultaneous"] = "simultaneous"
-    batch_size: Count = 100
+    epochs: Count = about(2000, "轮数", "ours, the authors' files have no end: MNIST's rate is 0.002 by then")
+    seed: Natural = about(0, "随机种子", "of all that is random")
+    k: Count = about(1, "G 走一步时 D 走几步", "steps of D for each step of G")
+    loss: Literal["minimax", "non_saturating"] = about("non_saturating", "G 的损失", "what G descends")
+    updates: Literal["alternating", "simultaneous"] = about(
+        "simultaneous", "更新方式", "as the paper states Algorithm 1, or as its authors ran it"
+    )
+    batch_size: Count = about(100, "小批量大小", "m of Algorithm 1")
 
     # The gradient-based rule and its schedules
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    learning_rate: Positive = 0.1
-    learning_rate_decay: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.000_004
-    """The rate is divided by this at each update, …"""
-    learning_rate_floor: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-6
-    """… down to this."""
-    momentum: Probability = 0.5
-    """In the first epoch (for Adam: β₁), …"""
-    momentum_final: Probability = 0.7
-    """… moving linearly to this one, …"""
-    momentum_epochs: Count = 250
-    """… reached in this epoch."""
-    beta2: Probability = 0.999
-    """Adam only."""
-    max_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """After each update every unit's incoming weights are shrunk to this norm, in both players; 0 is none."""
+    optimizer: Literal["sgd", "adam"] = about("sgd", "优化方法", "the gradient-based rule")
+    learning_rate: Positive = about(0.1, "学习率", "the first update's")
+    learning_rate_decay: AtLeast1 = about(1.000_004, "每次更新后学习率除以", "divides it at each update, …")
+    learning_rate_floor: NotNegative = about(1e-6, "学习率的下限", "… down to this")
+    momentum: Probability = about(0.5, "起初的动量", "in the first epoch (for Adam: β₁), …")
+    momentum_final: Probability = about(0.7, "最终的动量", "… moving linearly to this one, …")
+    momentum_epochs: Count = about(250, "动量到达终值的轮次", "… reached in this epoch")
+    beta2: Probability = about(0.999, "Adam 的 β₂", "Adam's β₂")
+    max_norm: NotNegative = about(
+        0.0,
+        "每个单元输入权重的范数上限，0 为不限",
+        "of a unit's incoming weights, in both players; 0 is none",
+    )
 
-    precision: Literal["fp32", "bf16"] = "fp32"
-    ema: Probability = 0.0
-    """Decay per update of an exponential average of G's weights; 0 is none."""
+    precision: Literal["fp32", "bf16"] = about("fp32", "运算精度", "of matrix products")
+    ema: Probability = about(
+        0.0,
+        "G 的权重滑动平均的衰减率，0 为不用",
+        "per update, of the average that is sampled from; 0 is none",
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if len(self.g_activations) != len(self.g_hidden):
-            raise ValueError(
-                f"g_activations = {self.g_activations} must name one activation for each of "
-                f"g_hidden = {self.g_hidden}"
-            )
-        if len(self.g_front_activations) != len(self.g_front):
-            raise ValueError(
-                f"g_front_activations = {self.g_front_activations} must name one activation for each of "
-                f"g_front = {self.g_front}"
-            )
+        for conflict in (*self._conflicts_of_networks(), *self._conflicts_of_the_game()):
+            raise ValueError(conflict)
+        return self
+
+    def _conflicts_of_networks(self) -> Iterator[str]:
+        for widths, activations in (("g_hidden", "g_activations"), ("g_front", "g_front_activations")):
+            layers, named = getattr(self, widths), getattr(self, activations)
+            if len(layers) != len(named):
+                yield f"{activations} = {named} must name one activation for each of {widths} = {layers}"
         if self.g_front and self.g_front[-1] != self.noise_size:
-            raise ValueError(
-                f"g_front = {self.g_front} must end with noise_size = {self.noise_size} units, "
-                f"which take the noise's place"
-            )
+            yield f"g_front = {self.g_front} must end with noise_size = {self.noise_size} units, z's place"
         if bool(self.g_front) != bool(self.second_stage_after):
-            raise ValueError(
-                f"g_front = {self.g_front} and second_stage_after = {self.second_stage_after} do not agree: "
-                f"a second stage needs both"
-            )
+            both = f"g_front = {self.g_front} and second_stage_after = {self.second_stage_after}"
+            yield f"{both} do not agree: a second stage needs both"
         if self.g_front and self.g_batch_norm != "none":
-            raise ValueError(
-                f"g_batch_norm = {self.g_batch_norm!r} does not go with g_front: the first stage's G "
-                f"has a layer without it that would need one"
-            )
-        if (self.g_output == "tanh") != (self.scaling == "signed"):
-            raise ValueError(
-                f"scaling = {self.scaling!r} and g_output = {self.g_output!r} do not agree: "
-                f'"signed" is for "tanh", and the other way round'
-            )
-        if self.scaling == "gcn" and self.g_output != "linear":
-            raise ValueError(
-                f'scaling = "gcn" and g_output = {self.g_output!r} do not agree: "gcn" needs "linear"'
-            )
+            yield f"g_batch_norm = {self.g_batch_norm!r} does not go with g_front"
         if any(stride > pool for *_, pool, stride in self.d_conv):
-            raise ValueError(f"d_conv = {self.d_conv}: a stride must not be larger than its pool")
+            yield f"d_conv = {self.d_conv}: a stride must not be larger than its pool"
         if self.g_deconv and (self.g_output_sparse or self.max_norm):
-            raise ValueError(
-                f"g_deconv = {self.g_deconv} does not go with g_output_sparse or max_norm, "
-                f"which are for an output of single units"
-            )
+            yield f"g_deconv = {self.g_deconv} does not go with g_output_sparse or max_norm"
         inputs = (self.noise_size, *self.g_hidden)[-1]
         if self.g_output_sparse > inputs:
-            raise ValueError(f"g_output_sparse = {self.g_output_sparse}: an output has {inputs} weights")
+            yield f"g_output_sparse = {self.g_output_sparse}: an output has {inputs} weights"
         if self.d_activation != "maxout" and self.d_pieces != 1:
-            raise ValueError(f"d_pieces = {self.d_pieces} is for maxout; {self.d_activation} needs 1")
+            yield f"d_pieces = {self.d_pieces} is for maxout; {self.d_activation} needs 1"
+
+    def _conflicts_of_the_game(self) -> Iterator[str]:
+        ends = f"scaling = {self.scaling!r} and g_output = {self.g_output!r} do not agree: "
+        if (self.g_output == "tanh") != (self.scaling == "signed"):
+            yield ends + '"signed" is for "tanh", and the other way round'
+        if self.scaling == "gcn" and self.g_output != "linear":
+            yield ends + '"gcn" needs "linear"'
         if self.k > 1 and self.updates == "simultaneous":
-            raise ValueError(
-                f'k = {self.k} needs updates="alternating": a simultaneous update has one D step per G step'
-            )
-        return self
+            yield f'k = {self.k} needs updates="alternating": a simultaneous update has one D step per G step'
 
     def stage(self, epoch: int) -> tuple[Self, int]:
         """The recipe of the networks that play in ``epoch``, 1, 2, …, and that epoch's number in its stage.
@@ -174,6 +175,7 @@ class Recipe(BaseModel):
         return self.momentum + done * (self.momentum_final - self.momentum)
 
 
+NO_DROPOUT = {"dropout_input": 0.0, "dropout_hidden": 0.0}
 # Two stages: what the first one learned to make of noise, the second makes of noise that it has shaped.
 TFD: dict[str, Any] = {
     "dataset": "tfd",
@@ -198,22 +200,24 @@ CIFAR10: dict[str, Any] = {
     "g_hidden": (8000, 8000),
     "g_activations": ("relu", "sigmoid"),
     "g_output": "linear",
+    "epochs": 250,
 }
 PRESETS: dict[str, dict[str, Any]] = {
     # §5's MNIST experiment as the authors' configuration has it.
     "mnist": {},
     # §5's faces, and, as those are not public, the same on the faces of LFW.
     "tfd": TFD,
-    "faces": TFD | {"dataset": "faces", "valid": 1200},
+    # LFW has a ninth of TFD's updates in an epoch: the lengths give it the same number of updates.
+    "faces": TFD
+    | {"dataset": "faces", "valid": 1200, "second_stage_after": 454, "epochs": 654, "momentum_epochs": 2270},
     # §5's CIFAR-10 experiments: fully connected, and with a convolutional D and a "deconvolutional" G.
     "cifar10": CIFAR10
     | {
         "g_output_init": 0.5,
         "d_hidden": (1600, 1600),
         "learning_rate": 0.025,
-        # Ours: G begins with samples ten times as large as the data, and D's answer to them is at the edge of
-        # what this rate bears. In float32 seeds 0 and 2 diverged within the first epoch; seed 1 had not
-        # after 200 updates.
+        # Ours: G begins with samples ten times as large as the data, at the edge of what this rate bears. In
+        # float32 seeds 0 and 2 diverged within the first epoch; seed 1 had not after 200 updates.
         "precision": "bf16",
     },
     "cifar10-conv": CIFAR10
@@ -252,8 +256,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "d_activation": "leaky_relu",
         "d_pieces": 1,
         "d_init": "pytorch",
-        "dropout_input": 0.0,
-        "dropout_hidden": 0.0,
+        **NO_DROPOUT,
         "epochs": 200,
         "batch_size": 64,
         "optimizer": "adam",
@@ -274,8 +277,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "d_hidden": (32, 32),
         "d_pieces": 2,
         "d_init": 0.3,
-        "dropout_input": 0.0,
-        "dropout_hidden": 0.0,
+        **NO_DROPOUT,
         "epochs": 40,
         "k": 3,
         "updates": "alternating",

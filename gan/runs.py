@@ -18,19 +18,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import load_file
 
 from . import data
+from .engine import describe
+from .layers import unpack
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, parse
 from .recipes import recipe as preset_of
 
+FORMAT = 2  # of checkpoints: 1 had no number, counts beside the averages, and two states of random numbers
 RECORD, HISTORY, CHECKPOINT, BEST = "run.json", "history.csv", "checkpoint.pt", "best.safetensors"
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 PROVENANCE = (
@@ -58,13 +58,11 @@ class Run:
         """The run in ``folder``; FileNotFoundError or ValueError, one line, where there is none."""
         folder = Path(folder)
         record = _read_record(folder)
-        checkpoint = read_checkpoint(folder)
-        if checkpoint:
+        history = pd.DataFrame()  # of a run that was stopped in its first epoch
+        if checkpoint := read_checkpoint(folder):
             history = pd.DataFrame(checkpoint["history"])
         elif (folder / HISTORY).exists():
             history = pd.read_csv(folder / HISTORY)
-        else:  # stopped in its first epoch
-            history = pd.DataFrame()
         return cls(folder, parse(record["recipe"]), record, history)
 
     @property
@@ -85,8 +83,10 @@ class Run:
         kept = {0.0, self.recipe.ema, *(checkpoint or {}).get("averages", {})}
         if decay not in kept:
             raise ValueError(f"{self.folder} has no average of decay {decay}; it has {sorted(kept)}")
-        weights = checkpoint and (checkpoint["averages"][decay] if decay else checkpoint["generator"])
-        return self._restore(0, "generator" if decay == self.recipe.ema else "generator-last", weights)
+        which = "generator" if decay == self.recipe.ema else "generator-last"
+        if not checkpoint or not decay:
+            return self._restore(0, which, checkpoint and checkpoint["generator"])
+        return self._restore(0, which, checkpoint["averages"][decay]["weights"])
 
     @cached_property
     def discriminator(self) -> Discriminator:
@@ -100,16 +100,16 @@ class Run:
             if (path := self.folder / name).exists():
                 with safe_open(path, "pt") as file:
                     epoch = int(file.metadata()["epoch"])
-                return self._restore(0, path.stem, load_file(path)), epoch
+                return self._restore(0, path.stem, unpack(load_file(path))), epoch
         return None
 
     def _restore(self, player: int, which: str, weights: dict[str, Any] | None) -> Any:
         stage, _ = self.recipe.stage(len(self.history))
         path = self.folder / f"{which}.safetensors"
         if weights is None and path.exists():
-            weights = {name: w.float() for name, w in load_file(path).items()}
+            weights = unpack(load_file(path))
         if weights is None:
-            reason = "too large to publish" if "metrics" in self.record else "no epoch is finished"
+            reason = "they were not published" if "metrics" in self.record else "no epoch is finished"
             raise FileNotFoundError(
                 f"{self.folder} has no weights of the {which} ({reason}): "
                 f"they come from `python -m gan train {self.recipe.name}`"
@@ -121,18 +121,10 @@ class Run:
     def provenance(self, template: str = PROVENANCE) -> str:
         """One line that says where the run comes from; ``template`` may say it in other words."""
         minutes, seconds = divmod(round(self.record["seconds"]), 60)
-        return template.format(
-            name=self.recipe.name,
-            seed=self.recipe.seed,
-            epochs=len(self.history),
-            date=self.record["started"][:10],
-            device=self.record["device"],
-            python=self.record["versions"]["python"],
-            torch=self.record["versions"]["torch"],
-            minutes=minutes,
-            seconds=seconds,
-            commit=re.sub(r"(?<=^\w{12})\w+", "", self.record["commit"] or "unknown"),
-        )
+        told = self.record | self.record["versions"] | {"minutes": minutes, "seconds": seconds}
+        told |= {"name": self.recipe.name, "seed": self.recipe.seed, "epochs": len(self.history)}
+        commit = re.sub(r"(?<=^\w{12})\w+", "", self.record["commit"] or "unknown")
+        return template.format(**told | {"date": self.record["started"][:10], "commit": commit})
 
 
 def default_folder(recipe: Recipe) -> Path:
@@ -169,63 +161,21 @@ def check(folder: Path, recipe: Recipe, overwrite: bool = False) -> bool:
         return False
     if overwrite:
         return False
-    if differing := _differing(parse(_read_record(folder)["recipe"]), recipe):
+    if fields := differing(parse(_read_record(folder)["recipe"]), recipe):
         raise ValueError(
-            f"{folder} holds another run ({differing}): choose another folder, or overwrite=True; "
+            f"{folder} holds another run ({fields}): choose another folder, or overwrite=True; "
             f"only a larger epochs goes on from where it was"
         )
     return True
 
 
-def _differing(there: Recipe, asked: Recipe) -> str:
+def differing(there: Recipe, asked: Recipe) -> str:
     """In words, where a run of ``there`` is no beginning of one of ``asked``."""
     return "; ".join(
         f"{field} = {old!r}, not {new!r}"
         for (field, old), new in zip(there.model_dump().items(), asked.model_dump().values(), strict=True)
         if old != new and not (field == "epochs" and new > old)
     )
-
-
-def beginning(folder: str | os.PathLike[str], recipe: Recipe, dataset: data.Dataset) -> Run:
-    """The run in ``folder``, from whose weights one of ``recipe`` may go on; else ValueError in one line."""
-    run = Run.load(folder)
-    done = len(run.history)
-    if not done:
-        raise ValueError(f"{folder} has no finished epoch to go on from")
-    if done >= recipe.epochs:
-        raise ValueError(
-            f"{folder} has {done} epochs already: to go on from it, epochs must be more than that, "
-            f"not {recipe.epochs}"
-        )
-    if differing := _differing(run.recipe.model_copy(update={"epochs": done}), recipe):
-        raise ValueError(f"{folder} holds a run of another recipe ({differing}): it can't be gone on from")
-    if run.record["data_sha256"] != dataset.digest:
-        raise ValueError(f"{folder} was trained on other {dataset.name} data than is loaded here")
-    return run
-
-
-def known_state(run: Run, iterations: int) -> dict[str, Any]:
-    """What ``run``'s weights, history and film tell of its state; an epoch has ``iterations``."""
-    ema, done = run.recipe.ema, len(run.history)
-    checkpoint = read_checkpoint(run.folder)
-    return {
-        "generator": run.averaged(0).state_dict(),
-        "discriminator": run.discriminator.state_dict(),
-        "averages": {ema: run.generator.state_dict()} if ema else {},
-        "averaged": {ema: run.recipe.stage(done)[1] * iterations} if ema else {},
-        "history": run.history.to_dict("records"),
-        "film": checkpoint["film"] if checkpoint else _film(run),
-    }
-
-
-def _film(run: Run) -> dict[int, Tensor]:
-    """A published run's film, from its picture."""
-    epochs = run.record.get("film", [])
-    if not epochs:
-        return {}
-    with Image.open(run.folder / "film.png") as picture:
-        frames = torch.from_numpy(data.untile(np.asarray(picture), columns=len(epochs), gap=1))
-    return dict(zip(epochs, frames.unflatten(0, (-1, len(epochs))).unbind(1), strict=True))
 
 
 def clear(folder: Path) -> None:
@@ -274,18 +224,11 @@ def save(folder: Path, record: dict[str, Any], checkpoint: dict[str, Any]) -> No
     """Write all three files, each whole or not at all; the checkpoint, which rules, first."""
     history = pd.DataFrame(checkpoint["history"])
     with whole(folder / CHECKPOINT) as part:
-        torch.save(checkpoint, part)
+        torch.save({"format": FORMAT, **checkpoint}, part)
     with whole(folder / HISTORY) as part:
         history.to_csv(part, index=False, float_format="%.6g")
     record["seconds"] = round(float(history["seconds"].sum()), 1)
     write_record(folder, record)
-
-
-def keep_best(folder: Path, generator: Generator, epoch: int) -> None:
-    """Keep G's weights in ``folder``, in float16, as those of the best epoch so far."""
-    halves = {key: w.half().contiguous() for key, w in generator.state_dict().items()}
-    with whole(folder / BEST) as part:
-        save_file(halves, part, metadata={"epoch": str(epoch)})
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
@@ -297,21 +240,6 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as part:
         part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-
-
-def describe(device: torch.device) -> str:
-    """The device in words: a GPU's name, or the processor and the number of threads."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    processor = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-        processor = models[0] if models else processor
-    kind = "MPS" if device.type == "mps" else "CPU"
-    return f"{kind} ({processor}, {threads} thread{'s' * (threads > 1)})"
 
 
 def _commit() -> str | None:
@@ -345,14 +273,24 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """The state in ``folder``, as the parts of `gan.training.Game` have it; None where there is none."""
     path = folder / CHECKPOINT
     if not path.exists():
         return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        there = state.pop("format", 1)
     except Exception as error:  # zip, pickle and file errors
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path} is damaged ({reason}): delete the folder and train again") from None
+    if there > FORMAT:
+        raise ValueError(f"{path} has format {there}, this gan knows up to {FORMAT}: go on with a newer one")
+    if there == 1:  # the first edition's
+        counts = state.pop("averaged", {})
+        averages = state.get("averages", {}).items()
+        state["averages"] = {d: {"weights": w, "updates": counts.get(d, 1)} for d, w in averages}
+        state["random"] = {"cpu": state.pop("rng"), "cuda": state.pop("rng_cuda", None)}
+    return state
 
 
 class whole:

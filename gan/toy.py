@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch.distributions import (
     Uniform,
 )
 
-from . import theory
+from . import data, theory
 from .nets import Discriminator, Generator
 
 Array = NDArray[np.float64]
@@ -101,6 +102,18 @@ TARGETS = _targets()
 cauchy, whose tails are so heavy that it has no mean; far, N(6, 1), where no G starts; intervals
 (−3, −2) ∪ (2, 3), disjoint from uniform.
 In the plane: a ring of 8 and a grid of 25 Gaussians."""
+
+
+def _draw(target: Target) -> data.Dataset:
+    """6 000 points for training and 5 000 for testing."""
+    x = target.sample(11_000, seed=0).numpy()
+    y = np.zeros(len(x), np.int64)
+    return data.Dataset(target.name, x[:6000], y[:6000], x[6000:], y[6000:])
+
+
+for _target in TARGETS.values():
+    data.SHAPES[_target.name] = (_target.dimensions,)
+    data.MADE[_target.name] = partial(_draw, _target)
 
 
 def pushforward(generator: Generator, edges: ArrayLike, knots: int = 4001) -> Array:

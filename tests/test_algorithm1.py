@@ -57,8 +57,8 @@ def test_an_iteration_has_k_steps_of_d_and_one_of_g_each_with_fresh_noise(player
         monkeypatch.setattr(optimizer, "step", lambda step=step, name=name: moves.append(name) or step())
     minibatches = [torch.rand(5, 1, 3, 3) for _ in range(k)]
     seen = []
-    judge = algorithm1.judge
-    monkeypatch.setattr(algorithm1, "judge", lambda d, x, *rest: seen.append(x) or judge(d, x, *rest))
+    judge = players.judge
+    monkeypatch.setattr(players, "judge", lambda x, *rest: seen.append(x) or judge(x, *rest))
     alternating(players, minibatches)
     assert moves == ["D"] * k + ["G"]
     assert len({tuple(z.flatten().tolist()) for z in noises}) == k + 1

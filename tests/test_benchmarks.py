@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -214,3 +215,54 @@ def test_the_memory_of_a_recipe_is_bounded_and_none_of_it_is_its_parents(tmp_pat
     (found,) = bench_.memory()
     assert len(large) and 0 < found["imports"] < 1000
     assert 0 < found["peak"] - found["imports"] < MOST and found["device"] == 0
+
+
+# A GPU for a short time
+
+
+@pytest.fixture
+def gpu():
+    return importlib.import_module("gpu")
+
+
+def test_a_rehearsal_leaves_what_its_parts_found(gpu, tmp_path, capsys):
+    """On a CPU; called again it has nothing left to do."""
+    before = sorted((ROOT / "book/results").rglob("*"))
+    gpu.main(["--minutes", "4", "--out", str(tmp_path / "out"), "--small", "--only", "tests", "seeds"])
+    found = json.loads((tmp_path / "out/gpu.json").read_text())
+    assert {name: one["ended"] for name, one in found.items()} == dict.fromkeys(
+        ("tests", "mnist-s1", "mnist-s2"), "done"
+    )
+    for name in ("mnist-s1", "mnist-s2"):
+        with tarfile.open(tmp_path / f"out/{name}.tar") as tar:
+            tar.extractall(tmp_path / "got", filter="data")
+        assert len(gan.Run.load(tmp_path / "got" / name).history) == 2
+    with tarfile.open(tmp_path / "out/courses.tar") as tar:
+        assert tar.getnames() == ["mnist-s1.json", "mnist-s2.json"]
+    assert sorted((ROOT / "book/results").rglob("*")) == before
+    capsys.readouterr()
+    gpu.main(["--minutes", "4", "--out", str(tmp_path / "out"), "--small", "--only", "tests", "seeds"])
+    assert not capsys.readouterr().out
+
+
+def test_what_the_clock_stops_is_kept_as_far_as_it_came(gpu, tmp_path):
+    command = gpu.sweep("digits", epochs=100_000, every=100_000)
+    session = gpu.Session(tmp_path / "out", minutes=2)
+    session.play(gpu.Part(40, {"digits": command}))
+    assert session.done()["digits"]["ended"] == "stopped by the clock"
+    with tarfile.open(tmp_path / "out/digits.tar") as tar:
+        tar.extractall(tmp_path / "got", filter="data")
+    run = gan.Run.load(tmp_path / "got/digits")
+    assert run.finished and len(run.history) >= 1
+
+
+def test_the_gpus_parts_are_commands_that_gan_knows(gpu, capsys):
+    for part in gpu.parts(small=False).values():
+        for command in part.commands.values():
+            if command[1:3] == ["-m", "gan"]:
+                arguments = gan.__main__.parser().parse_args([*command[3:]])
+                if part.trains:
+                    gan.recipe(arguments.recipe, **dict(arguments.parameters))
+    with pytest.raises(SystemExit):
+        gpu.main(["--minutes", "1", "--out", "nowhere", "--only", "sleep"])
+    assert "there is no part sleep; there are: tests, seeds" in capsys.readouterr().err

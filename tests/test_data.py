@@ -222,13 +222,13 @@ def test_queries_come_in_blocks_and_go_in_order(monkeypatch):
 
 def test_tiles_stand_in_rows_with_a_transparent_line_between():
     images = np.arange(6, dtype=float).reshape(6, 1, 1, 1) / 255 * np.ones((6, 1, 2, 3))
-    picture = data.tile(images, columns=3)
+    picture = figures.tile(images, columns=3)
     assert picture.shape == (5, 11, 2)
     assert np.array_equal(picture[[0, 0, 0, 3, 3, 3], [0, 4, 8, 0, 4, 8], 0], np.arange(6))
     opaque = np.array([1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1], bool)
     assert np.array_equal(picture[0, :, 1] == 255, opaque) and not picture[2].any()
     with pytest.raises(ValueError, match="columns = 4"):
-        data.tile(images, columns=4)
+        figures.tile(images, columns=4)
 
 
 def test_figure_2_ends_each_row_with_its_last_samples_neighbour():
@@ -497,8 +497,8 @@ def test_figure_2_of_normalised_images_stretches_each_once_its_neighbour_is_foun
         return (x - low) / (high - low)
 
     assert picture.shape == (9, 14 + 1 + 4, 4)
-    assert np.array_equal(picture[:, :14], data.tile(shown(images), columns=3))
+    assert np.array_equal(picture[:, :14], figures.tile(shown(images), columns=3))
     assert not picture[:, 14].any()
-    assert np.array_equal(picture[:, 15:], data.tile(shown(near), columns=1))
+    assert np.array_equal(picture[:, 15:], figures.tile(shown(near), columns=1))
     in_0_to_1 = figures.with_neighbours(shown(images), shown(pool), rows=2)[:, :14]
     assert np.array_equal(in_0_to_1, picture[:, :14])

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 import gan
-from gan import algorithm1, data, engine, runs, training
+from gan import algorithm1, data, engine, keeping, runs, training
 from gan.__main__ import main
 from gan.algorithm1 import Players
 from gan.nets import Discriminator, Generator
@@ -283,7 +283,7 @@ def test_a_fast_run_is_repeatable_stops_cleanly_and_goes_on(request, device, how
 
         return iteration
 
-    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(training, "iteration", interrupted)
         train(epochs(3), tmp_path / "3", device, engine=how)
@@ -293,9 +293,18 @@ def test_a_fast_run_is_repeatable_stops_cleanly_and_goes_on(request, device, how
     assert resumed.record["engine"] == how and "resumed" not in resumed.record
 
 
+def counted(asked):
+    """In `engine.Compiled.compiled`'s place: nothing is compiled, each call is counted."""
+
+    def compiled(self, gradient):
+        return lambda *drawn: asked.append(1) or gradient(self, *drawn)
+
+    return compiled
+
+
 def test_a_run_keeps_its_engine_until_another_is_asked_for(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(engine._Compiled, "__call__", lambda self, gradient: asked.append(1) or gradient)
+    monkeypatch.setattr(engine.Compiled, "compiled", counted(asked))
     assert train(epochs(1), tmp_path).record["engine"] == "eager" and not asked
     resumed = train(epochs(2), tmp_path, engine="compiled").record
     assert len(asked) == 50
@@ -458,10 +467,10 @@ def test_the_mean_of_the_parts_gradients_is_the_whole_minibatchs(monkeypatch, up
     x, z = torch.rand(6, 1, 8, 8), players.generator.draw_noise(6)
     masks, fewer = (players.discriminator.draw_masks(n) for n in (12, 6))
 
-    def gradients(**options):
+    def gradients():
         taken = []
-        twin = Players(*copy.deepcopy([*vars(players).values()][:4]), **options)
-        twin.average = lambda gradient: taken.extend(gradient) or gradient
+        twin = engine.Shared(Players(*copy.deepcopy([*vars(players).values()][:4])))
+        monkeypatch.setattr(engine, "average", lambda gradient: taken.extend(gradient) or gradient)
         monkeypatch.setattr(algorithm1, "move", lambda optimizer, gradient, max_norm: None)
         if updates == "simultaneous":
             algorithm1.simultaneous_step(twin, x, z, masks)
@@ -470,11 +479,13 @@ def test_the_mean_of_the_parts_gradients_is_the_whole_minibatchs(monkeypatch, up
             algorithm1.generator_step(twin, z, fewer)
         return torch.cat([g.flatten() for g in taken])
 
+    monkeypatch.setattr(engine, "part", lambda x, copies=1: x)
     whole, parts = gradients(), []
+    monkeypatch.undo()
     monkeypatch.setattr(engine, "processes", lambda: 3)
     for rank in range(3):
         monkeypatch.setattr(engine.dist, "get_rank", lambda rank=rank: rank)
-        parts.append(gradients(part=engine.part))
+        parts.append(gradients())
     torch.testing.assert_close(torch.stack(parts).mean(0), whole, rtol=1e-4, atol=1e-7)
     assert (parts[0] - whole).norm() > 0.1 * whole.norm()
 

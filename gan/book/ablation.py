@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import parzen, runs
-from ..algorithm1 import Players
+from ..layers import save_weights
+from ..nets import Generator
 from ..recipes import Recipe, parse
 from ..recipes import recipe as preset
-from ..training import sampler, train
+from ..training import Game, train
 
 
 def sweep(
@@ -43,21 +44,17 @@ def sweep(
     out = Path(out or runs.default_folder(recipe.model_copy(update={"epochs": own})))
     path = Path(results) / f"{out.name}.json"
     decays = sorted({0.0, recipe.ema, *averages})
-    scores: list[dict[str, Any]] = []
-    if path.exists():
-        before = json.loads(path.read_text())
-        if parse(before["recipe"]).model_copy(update={"epochs": recipe.epochs}) == recipe:
-            scores = before["scores"]
+    scores = _before(path, recipe)
 
-    def score(epoch: int, players: Players) -> None:
+    def score(epoch: int, game: Game) -> None:
         if epoch % every and epoch != recipe.epochs:
             return
         scores[:] = [one for one in scores if one["epoch"] < epoch]
         before = [one["mean"] for one in scores if one["decay"] == recipe.ema]
         for decay in decays:
-            figure = parzen.estimate(recipe, sampler(players, decay), split="valid", data_dir=data_dir)
+            figure = parzen.estimate(recipe, game.sampler(decay), split="valid", data_dir=data_dir)
             if decay == recipe.ema and figure["mean"] > max(before, default=-math.inf):
-                runs.keep_best(out, sampler(players, decay), epoch)
+                _keep_best(out, game.sampler(decay), epoch)
             kept = {key: figure[key] for key in ("mean", "standard_error", "sigma")}
             scores.append({"epoch": epoch, "decay": decay, **kept})
         write(runs.Run.load(out).record)
@@ -68,3 +65,17 @@ def sweep(
     run = train(recipe, out, averages=averages, after_epoch=score, data_dir=data_dir, **how)
     write(run.record)
     return path
+
+
+def _before(path: Path, recipe: Recipe) -> list[dict[str, Any]]:
+    """The scores in ``path``, where they are of a beginning of ``recipe``'s run."""
+    record = json.loads(path.read_text()) if path.exists() else None
+    if record and parse(record["recipe"]).model_copy(update={"epochs": recipe.epochs}) == recipe:
+        return record["scores"]
+    return []
+
+
+def _keep_best(folder: Path, generator: Generator, epoch: int) -> None:
+    """Keep G's weights in ``folder``, in 16 bits, as those of the best epoch so far."""
+    with runs.whole(folder / runs.BEST) as part:
+        save_weights(part, generator.state_dict(), 16, epoch)

@@ -152,6 +152,22 @@ def parzen_curve(estimate: Estimate) -> Figure:
     return figure
 
 
+def tile(images: NDArray, columns: int, gap: int = 1) -> NDArray[np.uint8]:
+    """Images (n, c, h, w) in [0, 1] -> one picture, uint8 (height, width, c + 1), the last being alpha.
+
+    ``columns`` images stand in a row, ``gap`` transparent pixels apart; n fills whole rows.
+    """
+    n, channels, height, width = images.shape
+    if n % columns:
+        raise ValueError(f"columns = {columns}: {n} images do not fill whole rows of {columns}")
+    cells = np.zeros((n, channels + 1, height + gap, width + gap), np.uint8)
+    cells[:, :channels, :height, :width] = np.clip(np.asarray(images) * 255, 0, 255).round()
+    cells[:, channels, :height, :width] = 255
+    rows = cells.reshape(n // columns, columns, channels + 1, height + gap, width + gap)
+    picture = rows.transpose(0, 3, 1, 4, 2).reshape(n // columns * (height + gap), -1, channels + 1)
+    return picture[: len(picture) - gap, : picture.shape[1] - gap]
+
+
 def picture(array: NDArray[np.uint8], width: int = 720) -> Image.Image:
     """A tiled picture (h, w, c + 1), enlarged by a whole factor to at most ``width`` pixels, or as it is."""
     factor = max(1, width // array.shape[1])
@@ -167,7 +183,7 @@ def from_file(path: str | os.PathLike[str]) -> Image.Image:
 
 def samples(images: NDArray, columns: int) -> Image.Image:
     """Images (n, c, h, w) in [0, 1] in rows of ``columns``."""
-    return picture(data.tile(images, columns))
+    return picture(tile(images, columns))
 
 
 def with_neighbours(images: NDArray, pool: NDArray, rows: int) -> NDArray[np.uint8]:
@@ -180,7 +196,7 @@ def with_neighbours(images: NDArray, pool: NDArray, rows: int) -> NDArray[np.uin
     near = pool[data.nearest(lasts, pool)]
     if pool.min() < 0 or pool.max() > 1:
         images, near = (stretch(torch.from_numpy(x)).numpy() for x in (images, near))
-    neighbours, samples = data.tile(near, columns=1), data.tile(images, columns=len(images) // rows)
+    neighbours, samples = tile(near, columns=1), tile(images, columns=len(images) // rows)
     gap = np.zeros((len(samples), images.shape[-1] // 4, samples.shape[-1]), np.uint8)
     return np.concatenate([samples, gap, neighbours], axis=1)
 

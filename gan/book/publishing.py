@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from .. import data
+from ..keeping import film_of
+from ..layers import pack, save_weights, unpack
 from ..nets import Generator
 from ..parzen import estimate
 from ..recipes import Recipe
-from ..runs import HISTORY, Run, read_checkpoint, write_record
+from ..runs import HISTORY, Run, write_record
 from . import figures
 
 LARGEST = 6_000_000  # bytes of a published network, more is not kept
+KEPT = ("all", "generators", "generator", "none")
 
 
 def publish(
@@ -32,21 +37,76 @@ def publish(
     z_seed: int = 0,
     ema: float | None = None,
     unfinished: bool = False,
+    weights: str = "all",
 ) -> Run:
     """Write ``run`` to ``root/name`` as a published run, whole or not at all, and return that.
 
-    The weights are rounded to float16 first, and all figures and pictures are made with them: what is
-    published is what was measured. The pictures are Figure 2 from the first 50 samples of ``z_seed``
-    (samples.png), Figure 3 (interpolation.png) and the run's film, an epoch in each column (film.png).
+    The weights are rounded first, to 8 bits each, or to 16 where that would move a figure by half its
+    standard error; all figures and pictures are made with them: what is published is what was measured. The
+    pictures are Figure 2 from the first 50 samples of ``z_seed`` (samples.png), Figure 3
+    (interpolation.png) and the run's film, an epoch in each column (film.png).
 
     With ``ema``, the decay of an average of G's weights that was kept beside (`gan.train`), the run is
     published as that of the recipe with this ``ema``, whose game is the same, bit for bit; it has no film,
-    as that was made of other weights.
+    as that was made of other weights. Where a sweep kept the best weights, they come too.
 
     ``unfinished`` publishes a run as it stands, as one of so many epochs as it has: a game's first epochs
-    do not depend on how many are to follow. Where `gan.book.ablation` kept the best weights, they come too.
+    do not depend on how many are to follow. ``weights``: "all" are kept, those of all "generators", of the
+    "generator" that is sampled from, or "none".
     """
+    dataset = _check(run, unfinished, weights, data_dir)
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
+        part = Path(scratch) / name
+        part.mkdir()
+        run = Run.load(_as_it_stands(run.folder, Path(scratch) / "run"))  # not the caller's networks
+        changed = {"epochs": len(run.history)} | ({} if ema is None else {"ema": ema})
+        recipe = run.recipe.model_copy(update=changed)
+        run = replace(run, recipe=recipe, record=run.record | {"recipe": recipe.model_dump(mode="json")})
+        _write(part, run, dataset, z_seed, weights, film_of(run) if ema is None else {}, data_dir)
+        if (root / name).exists():
+            shutil.rmtree(root / name)
+        os.replace(part, root / name)
+    return Run.load(root / name)
+
+
+def _write(
+    part: Path,
+    run: Run,
+    dataset: data.Dataset,
+    z_seed: int,
+    weights: str,
+    film: dict[int, Tensor],
+    data_dir: str | os.PathLike[str] | None,
+) -> None:
+    """Measure ``run`` and write all its files to ``part``."""
+    networks, best_epoch = _networks(run)
+    networks, metrics, rounding = _measured(run.recipe, networks, z_seed, data_dir)
+    if best_epoch:
+        metrics["parzen_best"]["epoch"] = best_epoch
+    for which in _kept(networks, weights):
+        path = part / f"{which}.safetensors"
+        save_weights(path, networks[which].state_dict(), rounding["bits"], best_epoch)
+        if path.stat().st_size > LARGEST:
+            path.unlink()
+    pictures = _pictures(run.recipe, networks["generator"], dataset, z_seed)
+    if film:
+        frames = torch.stack([film[epoch] for epoch in sorted(film)], 1).flatten(0, 1)
+        pictures["film"] = figures.tile(frames.numpy() / 255, columns=len(film))
+    for which, picture in pictures.items():
+        Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
+    seeds = run.record["seeds"] | {"samples": z_seed}
+    found = {"seeds": seeds, "metrics": metrics, "film": sorted(film), "weights": rounding}
+    write_record(part, run.record | found)
+    run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
+
+
+def _check(run: Run, unfinished: bool, weights: str, data_dir: str | os.PathLike[str] | None) -> data.Dataset:
+    """The run's data set; ValueError in one line where the run can't be published so."""
     done = len(run.history)
+    if weights not in KEPT:
+        raise ValueError(f"weights = {weights!r}: it must be one of {', '.join(KEPT)}")
     if not run.finished and not unfinished:
         raise ValueError(
             f"{run.folder} has {done} of {run.recipe.epochs} epochs: finish it before publishing, or publish "
@@ -61,65 +121,64 @@ def publish(
     dataset = data.load(run.recipe.dataset, data_dir)
     if run.record["data_sha256"] != dataset.digest:
         raise ValueError(f"{run.folder} was trained on other {dataset.name} data than is loaded here")
-    root = Path(root)
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
-        part = Path(scratch) / name
-        part.mkdir()
-        run = Run.load(_as_it_stands(run.folder, Path(scratch) / "run"))  # not the caller's networks
-        recipe = run.recipe.model_copy(
-            update={"epochs": len(run.history)} | ({} if ema is None else {"ema": ema})
-        )
-        run = replace(run, recipe=recipe, record=run.record | {"recipe": recipe.model_dump(mode="json")})
-        generators = {"": run.averaged(run.recipe.ema)}
-        if run.recipe.ema:
-            generators["-last"] = run.averaged(0)
-        best, best_epoch = run.best() or (None, 0)
-        if best:
-            generators["-best"] = best
-        networks = {f"generator{which}": generator for which, generator in generators.items()}
-        for which, network in (networks | {"discriminator": run.discriminator}).items():
-            network.half().float()
-            path = part / f"{which}.safetensors"
-            halves = {key: w.half().contiguous() for key, w in network.state_dict().items()}
-            save_file(
-                halves, path, metadata={"epoch": str(best_epoch)} if which == "generator-best" else None
-            )
-            if path.stat().st_size > LARGEST:
-                path.unlink()
-        metrics = {
-            f"parzen{which.replace('-', '_')}": estimate(
-                run.recipe, network, z_seed=z_seed, data_dir=data_dir
-            )
-            for which, network in generators.items()
-        }
-        if best:
-            metrics["parzen_best"]["epoch"] = best_epoch
-        record = run.record | {"metrics": metrics, "film": []}
-        record["seeds"] = record["seeds"] | {"samples": z_seed}
-        pictures = _pictures(run.recipe, generators[""], dataset, z_seed)
-        film = {} if ema else (read_checkpoint(run.folder) or {}).get("film")  # that of other weights
-        if film:
-            record["film"] = sorted(film)
-            frames = torch.stack([film[epoch] for epoch in record["film"]], 1).flatten(0, 1)
-            pictures["film"] = data.tile(frames.numpy() / 255, columns=len(film))
-        for which, picture in pictures.items():
-            Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
-        write_record(part, record)
-        run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
-        if (root / name).exists():
-            shutil.rmtree(root / name)
-        os.replace(part, root / name)
-    return Run.load(root / name)
+    return dataset
 
 
-def _as_it_stands(folder: Path, copy: Path) -> Path:
+def _as_it_stands(folder: Path, copied: Path) -> Path:
     """A copy of a run's folder, which may be in training: all that is read of it is of one moment."""
-    copy.mkdir()
+    copied.mkdir()
     for path in folder.iterdir():
         if path.is_file() and not path.name.startswith("."):
-            shutil.copy2(path, copy)
-    return copy
+            shutil.copy2(path, copied)
+    return copied
+
+
+def _networks(run: Run) -> tuple[dict[str, Any], int | None]:
+    """A published run's networks by their files' names; the epoch of the best G's, if it is another."""
+    networks: dict[str, Any] = {"generator": run.averaged(run.recipe.ema)}
+    if run.recipe.ema:
+        networks["generator-last"] = run.averaged(0)
+    best, epoch = run.best() or (None, None)
+    if best and epoch != len(run.history):
+        networks["generator-best"] = best
+    return networks | {"discriminator": run.discriminator}, epoch if "generator-best" in networks else None
+
+
+def _kept(networks: dict[str, Any], weights: str) -> list[str]:
+    names = {"all": "", "generators": "generator"}
+    if weights in names:
+        return [which for which in networks if which.startswith(names[weights])]
+    return ["generator"] if weights == "generator" else []
+
+
+def _measured(
+    recipe: Recipe, networks: dict[str, Any], z_seed: int, data_dir: str | os.PathLike[str] | None
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The networks with rounded weights, every G's figure with them, and how far the rounding moved it."""
+
+    def figures_of(networks: dict[str, Any]) -> dict[str, Any]:
+        return {
+            which.replace("generator", "parzen").replace("-", "_"): estimate(
+                recipe, network, z_seed=z_seed, data_dir=data_dir
+            )
+            for which, network in networks.items()
+            if which != "discriminator"
+        }
+
+    exact = figures_of(networks)
+    for bits in (8, 16):
+        rounded = {which: _rounded(network, bits) for which, network in networks.items()}
+        found = figures_of(rounded)
+        moved = {name: abs(found[name]["mean"] - exact[name]["mean"]) for name in exact}
+        if all(moved[name] < exact[name]["standard_error"] / 2 for name in exact):
+            break
+    return rounded, found, {"bits": bits, "moved": max(moved.values())}
+
+
+def _rounded(network: nn.Module, bits: int) -> nn.Module:
+    network = copy.deepcopy(network)
+    network.load_state_dict(unpack(pack(network.state_dict(), bits)))
+    return network
 
 
 def _pictures(recipe: Recipe, generator: Generator, dataset: data.Dataset, z_seed: int) -> dict[str, NDArray]:
@@ -129,5 +188,5 @@ def _pictures(recipe: Recipe, generator: Generator, dataset: data.Dataset, z_see
     lines = generator.depict(figures.paths(generator)).numpy()
     return {
         "samples": figures.with_neighbours(samples, train, rows=5),
-        "interpolation": data.tile(lines, columns=figures.STEPS),
+        "interpolation": figures.tile(lines, columns=figures.STEPS),
     }

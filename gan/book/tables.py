@@ -19,53 +19,6 @@ from ..recipes import recipe as preset_of
 from ..runs import Run, find_result, published
 from .yardsticks import sharpness
 
-MEANINGS = {
-    "name": "配方",
-    "dataset": "数据集",
-    "valid": "留作验证的训练图像数",
-    "scaling": "像素的范围：unit 是 [0, 1]，signed 是 [−1, 1]，gcn 是全局对比度归一化之后",
-    "noise": "先验噪声 z 的分布",
-    "noise_size": "z 的维数",
-    "g_hidden": "G 的隐藏层宽度",
-    "g_activations": "G 的隐藏层激活",
-    "g_output": "G 的输出激活",
-    "g_batch_norm": "G 的批归一化：none 是没有",
-    "g_init": "G 的权重初值范围 ±，pytorch 是 PyTorch 的默认初值",
-    "g_output_init": "G 的输出层权重初值范围 ±，None 同上",
-    "g_output_sparse": "G 的每个输出有几个权重初值不为零，0 为不用",
-    "g_sigmoid_bias": "G 的 sigmoid 隐藏层的偏置初值",
-    "g_bias_init": "G 的隐藏层偏置初值范围 ±",
-    "g_deconv": "G 输出处的转置卷积：图数、核、步幅",
-    "second_stage_after": "第几轮之后进入第二阶段，0 为没有",
-    "g_front": "第二阶段加在 G 前面的隐藏层宽度",
-    "g_front_activations": "第二阶段加在 G 前面的激活",
-    "d_conv": "D 的卷积最大输出层：通道、分支、核、填充、池化、步幅",
-    "d_hidden": "D 的隐藏层宽度",
-    "d_activation": "D 的隐藏层激活",
-    "d_pieces": "每个最大输出单元的分支数",
-    "d_init": "D 的权重初值范围 ±，pytorch 同上",
-    "dropout_input": "D 的输入的丢弃概率",
-    "dropout_hidden": "D 的隐藏层的丢弃概率",
-    "epochs": "轮数",
-    "seed": "随机种子",
-    "k": "G 走一步时 D 走几步",
-    "loss": "G 的损失",
-    "updates": "更新方式",
-    "batch_size": "小批量大小",
-    "optimizer": "优化方法",
-    "learning_rate": "学习率",
-    "learning_rate_decay": "每次更新后学习率除以",
-    "learning_rate_floor": "学习率的下限",
-    "momentum": "起初的动量",
-    "momentum_final": "最终的动量",
-    "momentum_epochs": "动量到达终值的轮次",
-    "beta2": "Adam 的 β₂",
-    "max_norm": "每个单元输入权重的范数上限，0 为不限",
-    "precision": "运算精度",
-    "ema": "G 的权重滑动平均的衰减率，0 为不用",
-}
-"""What each field of a recipe is, for the book's tables."""
-
 PROVENANCE = (
     "配方 {name} · 种子 {seed} · {epochs} 轮 · {date} · {device} · Python {python} · torch {torch} · "
     "用时 {minutes} 分 {seconds} 秒 · 提交 {commit}"
@@ -132,12 +85,14 @@ def recipe_table(*recipes: Recipe) -> pd.DataFrame:
     """A row per field, a column per recipe; without the fields that none of them uses."""
     columns = {recipe.name: recipe.model_dump() for recipe in recipes}
     rows = []
-    for field, meaning in MEANINGS.items():
+    for field, about in Recipe.model_fields.items():
         values = {name: fields[field] for name, fields in columns.items()}
         if field == "seed" or (
             field != "name" and any(v not in (None, 0, (), "none") for v in values.values())
         ):
-            rows.append({"设置": f"{meaning}（{field}）"} | {name: _text(v) for name, v in values.items()})
+            rows.append(
+                {"设置": f"{about.title}（{field}）"} | {name: _text(v) for name, v in values.items()}
+            )
     return pd.DataFrame(rows)
 
 

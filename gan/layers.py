@@ -1,0 +1,141 @@
+"""How layers start, how their weights stand in a file, and those that only some recipes have.
+
+Convolutional maxout and the transposed convolution of §5's CIFAR-10 experiment; TFD's sparse start; and what
+the code has that the book's first text links to (PyTorch-GAN): leaky rectifiers, batch norm, tanh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+Init = float | Literal["pytorch"]
+"""The authors' initialisation, weights uniform on (−init, init) and biases 0, or PyTorch's own."""
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": partial(nn.LeakyReLU, 0.2),
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "linear": nn.Identity,
+}
+BATCH_NORMS: dict[str, dict[str, float]] = {"meant": {"momentum": 0.2}, "written": {"eps": 0.8}}
+"""What PyTorch-GAN's ``BatchNorm1d(n, 0.8)`` meant, Keras' momentum 0.8 (here 1 − 0.8), and what it says."""
+
+
+SCALE, BLOCK = ".scale", 64  # of weights in 8 bits: the scales' names, and how many share one
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+
+
+def start(layer: Layer, init: Init) -> Layer:
+    """``layer``, with weights and biases as ``init`` says."""
+    if init != "pytorch":
+        nn.init.uniform_(layer.weight, -init, init)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    return layer
+
+
+def linear(inputs: int, outputs: int, init: Init) -> nn.Linear:
+    """A fully connected layer whose weights and biases start as ``init`` says."""
+    return start(nn.Linear(inputs, outputs), init)
+
+
+@torch.no_grad()
+def make_sparse(weight: Tensor, count: int) -> None:
+    """Give each row of ``weight`` (outputs, inputs) ``count`` weights from N(0, 1), and else zeros."""
+    chosen = torch.rand_like(weight).topk(count, dim=1).indices
+    weight.zero_().scatter_(1, chosen, torch.randn(len(weight), count))
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], bits: int, epoch: int | None = None) -> None:
+    """Write weights `pack`ed in ``bits`` each; with ``epoch``, they say that they are of that one."""
+    metadata = None if epoch is None else {"epoch": str(epoch)}
+    save_file(pack(state, bits), path, metadata=metadata)
+
+
+def pack(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
+    """A network's weights for a file: in float16, or in 8 bits, and a float16 scale for each BLOCK of them.
+
+    With 8 bits a block's largest weight is ±127 times its scale; vectors (biases) stay in float32.
+    """
+    if bits == 16:
+        return {key: w.half().contiguous() if w.is_floating_point() else w for key, w in state.items()}
+    packed = {}
+    for key, w in state.items():
+        packed[key] = w
+        if w.ndim > 1:
+            blocks = _blocks(w)
+            scale = (blocks.abs().amax(1) / 127).half().clamp_min(2.0**-24)
+            rounded = (blocks / scale[:, None].float()).round().clamp(-127, 127).to(torch.int8)
+            packed[key] = rounded.flatten()[: w.numel()].view_as(w).clone()
+            packed[f"{key}{SCALE}"] = scale
+    return packed
+
+
+def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The float32 weights of what `pack` made."""
+    state = {key: w.float() for key, w in packed.items() if not key.endswith(SCALE)}
+    for key, w in state.items():
+        if (scale := packed.get(f"{key}{SCALE}")) is not None:
+            state[key] = (_blocks(w) * scale[:, None].float()).flatten()[: w.numel()].view_as(w)
+    return state
+
+
+def _blocks(w: Tensor) -> Tensor:
+    """The values of ``w`` in rows of BLOCK, the last one filled with zeros."""
+    return nn.functional.pad(w.flatten(), (0, -w.numel() % BLOCK)).view(-1, BLOCK)
+
+
+class MaxoutConv(nn.Module):
+    """Convolution, maximum over windows, maximum over pieces; (n, inputs, h, w) -> (n, channels, h', w').
+
+    A window may reach beyond the edge, as in the authors' library (cuda-convnet). Source: the
+    convolutional discriminator of §5.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        pieces: int,
+        kernel: int,
+        pad: int,
+        pool: int,
+        stride: int,
+        init: Init,
+    ) -> None:
+        super().__init__()
+        self.channels, self.pieces, self.pool, self.stride = channels, pieces, pool, stride
+        self.grows = 2 * pad - kernel + 1
+        self.conv = start(nn.Conv2d(inputs, channels * pieces, kernel, padding=pad), init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = nn.functional.max_pool2d(self.conv(x), self.pool, self.stride, ceil_mode=True)
+        return pooled.unflatten(1, (self.pieces, self.channels)).amax(1)
+
+    def after(self, size: int) -> int:
+        """The height or width h' that comes of h = ``size``."""
+        return -(-(size + self.grows - self.pool) // self.stride) + 1
+
+
+class Deconv(nn.Module):
+    """Transposed convolution, with a bias for each value that it makes; (n, maps·side²) -> (n, c·h·w).
+
+    ``shape`` is (c, h, w), h = w = (side − 1)·stride + kernel. Source: the "deconvolutional" generator of §5.
+    """
+
+    def __init__(self, maps: int, kernel: int, stride: int, shape: Sequence[int], init: Init) -> None:
+        super().__init__()
+        side = (shape[1] - kernel) // stride + 1
+        self.maps = maps, side, side
+        self.conv = start(nn.ConvTranspose2d(maps, shape[0], kernel, stride, bias=False), init)
+        self.bias = nn.Parameter(torch.zeros(*shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.conv(x.unflatten(1, self.maps)) + self.bias).flatten(1)

@@ -1,0 +1,56 @@
+"""The house: what may import what, and how large a room may be."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GAN = Path(__file__).resolve().parents[1] / "gan"
+MODULES = sorted(GAN.glob("*.py"))
+ORDER = (
+    *("objective", "theory", "certified", "symbolic", "data", "layers", "nets", "algorithm1", "toy"),
+    *("recipes", "engine", "parzen", "runs", "keeping", "training", "__init__", "__main__"),
+)
+"""No module imports one that stands after it."""
+
+
+def imported(path):
+    """The names of gan's modules that ``path`` imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "gan":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[-1] for alias in node.names if alias.name.startswith("gan.")}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_imports_only_what_stands_before_it(path):
+    allowed = {*ORDER[: ORDER.index(path.stem)]} | ({"book"} if path.stem == "__main__" else set())
+    assert imported(path) & {*ORDER, "book"} <= allowed
+
+
+def test_data_and_theory_need_no_networks():
+    for name in ("objective", "theory", "certified", "symbolic", "data"):
+        assert not imported(GAN / f"{name}.py") & {*ORDER}
+
+
+def test_the_library_alone_brings_in_nothing_that_draws():
+    code = "import gan, sys; print({'matplotlib', 'IPython', 'seaborn', 'gan.book'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_rooms_and_functions_fit_what_a_reader_holds():
+    assert len(MODULES) <= 17
+    for path in MODULES:
+        source = path.read_text()
+        assert len(source.splitlines()) <= 320, path
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 45, f"{path}: {node.name}"

@@ -1,0 +1,195 @@
+"""Published runs: unfinished ones, the best weights, how they are rounded, and going on from them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from test_training import Interrupt, assert_rounded, assert_same_weights, tiny, train
+
+import gan
+from gan import algorithm1, keeping, layers, training
+from gan.__main__ import main
+from gan.book import ablation, publishing
+
+pytestmark = pytest.mark.filterwarnings("ignore:the best sigma")
+FIELDS = {"d_init": 0.5, "learning_rate": 1.0, "momentum_epochs": 8}
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """A run of six epochs that was stopped in its fourth."""
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(keeping, "SAVE_EVERY", 0.0)
+        interrupt = Interrupt(algorithm1.ITERATIONS["simultaneous"], 14)
+        patch.setitem(algorithm1.ITERATIONS, "simultaneous", interrupt)
+        train(tiny(epochs=6, **FIELDS), tmp_path / "stopped")
+    return gan.Run.load(tmp_path / "stopped")
+
+
+def watched(monkeypatch, recipe, out, **options):
+    """Train, and the rate, the momentum and the minibatch of each update, and whether momenta were there."""
+    seen = []
+    step = algorithm1.ITERATIONS["simultaneous"]
+
+    def watch(players, minibatches):
+        (group,) = players.g_optimizer.param_groups
+        seen.append((group["lr"], group["momentum"], minibatches[0].clone(), len(players.g_optimizer.state)))
+        return step(players, minibatches)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(algorithm1.ITERATIONS, "simultaneous", watch)
+        return train(recipe, out, **options), seen
+
+
+def test_an_unfinished_run_is_published_as_one_of_the_epochs_it_has(stopped, tmp_path):
+    public = publishing.publish(stopped, "digits", root=tmp_path / "results", unfinished=True)
+    whole = train(tiny(epochs=3, **FIELDS), tmp_path / "whole")
+    assert public.finished and public.recipe == whole.recipe
+    assert_same_weights(public.generator, whole.generator, assert_rounded)
+    pd.testing.assert_frame_equal(
+        public.history.drop(columns="seconds"), whole.history.drop(columns="seconds"), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_run_goes_on_from_weights_at_their_epoch_and_rate(stopped, tmp_path, monkeypatch, published):
+    if published:
+        publishing.publish(stopped, "digits", root=tmp_path / "results", unfinished=True)
+    start = tmp_path / "results/digits" if published else stopped.folder
+    recipe = tiny(epochs=5, **FIELDS)
+    run, seen = watched(monkeypatch, recipe, tmp_path / "on", start=start)
+    _, first = watched(monkeypatch, recipe, tmp_path / "first")
+    assert len(seen) == 2 * 4 and not seen[0][-1] and seen[1][-1]  # fresh momenta
+    rates, momenta, minibatches, _ = zip(*seen, strict=True)
+    assert rates == pytest.approx([1 / 1.000004**update for update in range(12, 20)], rel=1e-12)
+    assert momenta == pytest.approx([0.5 + 0.2 * 3 / 7] * 4 + [0.5 + 0.2 * 4 / 7] * 4)
+    assert not torch.equal(minibatches[0], first[0][2])  # and fresh random numbers
+    assert run.history["epoch"].tolist() == [1, 2, 3, 4, 5] and run.finished
+    pd.testing.assert_frame_equal(run.history[:3], stopped.history, rtol=1e-5)
+    (there,) = run.record["resumed"]
+    assert (there["after_epoch"], there["from_weights"]) == (3, "rounded" if published else "float32")
+    assert run.record["started"] == stopped.record["started"] and "metrics" not in run.record
+    film, before = keeping.film_of(run), keeping.film_of(stopped)
+    assert film.keys() == {0, 1, 2, 3, 5} and all(torch.equal(film[epoch], before[epoch]) for epoch in before)
+
+
+def test_a_run_starts_from_the_very_weights(stopped, tmp_path):
+    publishing.publish(stopped, "digits", root=tmp_path / "results", unfinished=True)
+    start = tmp_path / "results/digits"
+    there = gan.Run.load(start)
+    seen = {}
+
+    def look(epoch, players):
+        seen[epoch] = players
+
+    recipe = tiny(epochs=4, **FIELDS)
+    state = keeping.known_state(there, iterations=4)
+    assert_same_weights(there.generator, stopped.generator, assert_rounded)
+    players = training.make_players(recipe, gan.data.load("digits").x_train, torch.device("cpu"))
+    players.generator.load_state_dict(state["generator"])
+    assert_same_weights(players.generator, there.generator)
+    train(recipe, tmp_path / "on", start=start, after_epoch=look)
+    assert list(seen) == [4]
+
+
+def test_what_can_not_be_gone_on_from_is_one_line_and_leaves_nothing(stopped, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train(tiny(epochs=1, **FIELDS), tmp_path / "one")
+    publishing.publish(gan.Run.load("one"), "bare", weights="none")
+    started = json.loads((tmp_path / "one/run.json").read_text())
+    (tmp_path / "unstarted").mkdir()
+    (tmp_path / "unstarted/run.json").write_text(json.dumps(started))
+    there = sorted(path.name for path in tmp_path.iterdir())
+    for start, options, words in (
+        (
+            "stopped",
+            {"epochs": 3},
+            "3 epochs already: to go on from it, epochs must be more than that, not 3",
+        ),
+        ("stopped", {"epochs": 9, "seed": 1}, "a run of another recipe (seed = 0, not 1)"),
+        ("unstarted", {"epochs": 9}, "no finished epoch"),
+        ("nowhere", {"epochs": 9}, "nowhere is no run"),
+        ("book/results/bare", {"epochs": 9}, "no weights of the generator (they were not published)"),
+    ):
+        recipe = tiny(**FIELDS | options)
+        with pytest.raises((ValueError, FileNotFoundError)) as error:
+            train(recipe, tmp_path / "on", start=start)
+        assert words in str(error.value) and "\n" not in str(error.value)
+        assert sorted(path.name for path in tmp_path.iterdir()) == there
+    assert main(["train", "digits", "-p", "epochs", "9", "--from", "stopped"]) == 2
+    assert main(["publish", "unstarted", "digits", "--unfinished"]) == 2
+    assert main(["publish", "one", "digits", "--weights", "some"]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 3 and "weights = 'some'" in errors[2] and "no finished epoch" in errors[1]
+
+
+def test_a_sweep_keeps_the_weights_of_its_best_epoch(tmp_path, monkeypatch):
+    figures = iter([3.0, 5.0, 5.0, 4.0])
+    real = gan.parzen.estimate
+    fake = {"standard_error": 1.0, "sigma": 0.2}
+    monkeypatch.setattr(gan.parzen, "estimate", lambda *_, **__: fake | {"mean": next(figures)})
+    ablation.sweep(
+        tiny(epochs=4, **FIELDS), tmp_path / "run", every=1, results=tmp_path / "sweep", progress=False
+    )
+    monkeypatch.setattr(gan.parzen, "estimate", real)
+    run = gan.Run.load(tmp_path / "run")
+    best, epoch = run.best()
+    two = train(tiny(epochs=2, **FIELDS), tmp_path / "two")
+    assert epoch == 2 and not best.training
+    for ours, exact in zip(best.parameters(), two.generator.parameters(), strict=True):
+        assert torch.equal(ours, exact.half().float())
+    public = publishing.publish(run, "digits", root=tmp_path / "results")
+    again, epoch = public.best()
+    figure = public.record["metrics"]["parzen_best"]
+    assert figure["epoch"] == epoch == 2
+    assert figure["mean"] == pytest.approx(real(run.recipe, again)["mean"], abs=1e-6)
+    assert gan.Run.load(tmp_path / "two").best() is None
+
+
+def test_the_best_weights_are_not_kept_twice(tmp_path):
+    run = train(tiny(**FIELDS), tmp_path / "run")
+    ablation._keep_best(run.folder, run.generator, epoch=4)
+    public = publishing.publish(run, "digits", root=tmp_path / "results")
+    assert public.best() is None and public.record["metrics"].keys() == {"parzen"}
+
+
+@pytest.mark.parametrize(("weights", "kept"), [("all", 3), ("generators", 2), ("generator", 1), ("none", 0)])
+def test_the_weights_that_are_asked_for_are_kept(tmp_path, weights, kept):
+    run = train(tiny(ema=0.5), tmp_path / "run")
+    public = publishing.publish(run, "digits", root=tmp_path / "results", weights=weights)
+    assert len([*public.folder.glob("*.safetensors")]) == kept
+    assert public.record["metrics"].keys() == {"parzen", "parzen_last"}
+
+
+@pytest.mark.parametrize(("moved", "bits"), [(0.4, 8), (0.6, 16)])
+def test_weights_are_kept_in_8_bits_unless_that_moves_a_figure(tmp_path, monkeypatch, moved, bits):
+    """By half its standard error."""
+    run = train(tiny(), tmp_path / "run")
+    figures = iter([10.0, 10.0 + moved, 10.001])
+    made = {"standard_error": 1.0, "sigma": 0.2}
+    monkeypatch.setattr(publishing, "estimate", lambda *_, **__: made | {"mean": next(figures)})
+    public = publishing.publish(run, "digits", root=tmp_path / "results")
+    assert public.record["weights"]["bits"] == bits
+    assert public.record["weights"]["moved"] == pytest.approx(moved if bits == 8 else 0.001)
+    for ours, exact in zip(public.generator.parameters(), run.generator.parameters(), strict=True):
+        assert torch.equal(ours, exact.half().float()) == (bits == 16 or not exact.any())
+
+
+@given(
+    arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 90)), elements=st.floats(-9, 9, width=32))
+)
+def test_rounding_in_blocks_errs_by_a_254th_of_the_blocks_largest(w):
+    state = {"w": torch.from_numpy(w), "bias": torch.from_numpy(w[0])}
+    back = layers.unpack(layers.pack(state, 8))
+    assert back.keys() == state.keys() and torch.equal(back["bias"], state["bias"])
+    flat, rounded = w.ravel(), back["w"].numpy().ravel()
+    for start in range(0, len(flat), 64):
+        block = slice(start, start + 64)
+        tolerance = np.abs(flat[block]).max() / 254 * 1.2 + 1e-5
+        assert np.abs(flat[block] - rounded[block]).max() <= tolerance
+    assert back["w"].shape == w.shape
