@@ -16,6 +16,13 @@ from scipy.io import savemat
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """What needs the site is slow."""
+    for item in items:
+        if "site" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def tfd():
     """Arrays as TFD_48x48.mat has them: 120 images, each marked by its number in its first pixel.
