@@ -159,7 +159,8 @@ def refresh(path: Path, executed: NotebookNode) -> None:
 def stage(root: Path, executed: dict[Path, NotebookNode]) -> Path:
     """Bring _build/source up to date; what did not change is not written, for Sphinx's sake."""
     source = root / "_build/source"
-    files = [root / "_config.yml", root / "_toc.yml", *find_files(root, "book")]
+    shown = find_files(root, "examples", ".py")  # by literalinclude
+    files = [root / "_config.yml", root / "_toc.yml", *find_files(root, "book"), *shown]
     staged = {source / file.relative_to(root): file for file in files}
     for target, file in staged.items():
         content = file.read_bytes()

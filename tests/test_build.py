@@ -163,6 +163,13 @@ def test_parameters_reach_the_notebooks_that_have_them_and_no_file_changes(toy):
     assert tracked(toy) == before
 
 
+def test_the_examples_that_pages_include_are_staged_and_follow_their_files(toy):
+    (toy / "examples").mkdir()
+    for text in ("a = 1\n", "a = 2\n"):
+        (toy / "examples/plain.py").write_text(text)
+        assert (build.stage(toy, {}) / "examples/plain.py").read_text() == text
+
+
 @pytest.mark.slow
 def test_a_failure_leaves_the_site_and_the_other_notebooks(toy, monkeypatch, capsys):
     with no_kernel(monkeypatch):
