@@ -13,7 +13,7 @@ else ifneq ($(PYTHON),$(MADE_FROM))
 .PHONY: .venv/.pinned
 endif
 
-.PHONY: help book pdf test bench refresh lock clean
+.PHONY: help book pdf lint check test soak bench refresh lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,11 +27,22 @@ book: .venv/.installed ## run the notebooks that changed, render the site to _bu
 pdf: book ## the whole book as _build/pdf/gan-book.pdf, printed by Chromium
 	@$(BIN)/python book/pdf.py
 
-test: .venv/.installed ## lint, check types, run tests/ and every notebook against its committed outputs
+# Files are dealt out whole, in their order: a notebook's cells need one kernel, a module's tests what it sets up.
+PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+lint: .venv/.installed
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
-	$(BIN)/python -m pytest --nbval tests book
+
+check: lint ## lint, check types, run the tests that take under a second each (1 minute)
+	$(PYTEST) -m 'not slow and not soak' tests
+
+test: lint ## lint, check types, run tests/ and every notebook against its committed outputs (6 minutes)
+	$(PYTEST) --nbval tests book
+
+soak: .venv/.installed ## run what takes too long for that
+	$(PYTEST) -m soak tests
 
 bench: .venv/.installed ## time everything beside what one would run instead (15 minutes); PEER=/path/to/gan.py
 	@$(BIN)/python -m gan bench $(if $(PEER),--peer '$(PEER)')

@@ -1,14 +1,26 @@
 """What several modules' tests need."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch: a worker's threads spin
+
 import subprocess
 import sysconfig
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from scipy.io import savemat
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items):
+    """What needs the site is slow."""
+    for item in items:
+        if "site" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
@@ -37,10 +49,17 @@ def tfd_folder(tfd, tmp_path):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The site, built strictly: the folder of its HTML."""
-    output = tmp_path_factory.mktemp("site")
-    program = Path(sysconfig.get_path("scripts"), "jupyter-book")
-    command = [program, "build", ROOT, "--path-output", output, "-W", "-n", "--keep-going"]
-    build = subprocess.run(command, cwd=output, capture_output=True, text=True)
-    assert build.returncode == 0, build.stdout + build.stderr
-    return output / "_build/html"
+    """The site, built strictly, by the first worker that needs it for all of them: the folder of its HTML."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # all workers'
+    html = folder / "site"
+    with FileLock(folder / "site.lock"):
+        if not html.exists():
+            output = tmp_path_factory.mktemp("jupyter-book")
+            program = Path(sysconfig.get_path("scripts"), "jupyter-book")
+            command = [program, "build", ROOT, "--path-output", output, "-W", "-n", "--keep-going"]
+            build = subprocess.run(command, cwd=output, capture_output=True, text=True)
+            assert build.returncode == 0, build.stdout + build.stderr
+            (output / "_build/html").rename(html)
+    return html

@@ -12,6 +12,7 @@ from gan.book.ablation import sweep
 TINY = {"epochs": 4, "g_hidden": (16, 16), "d_hidden": (12, 12), "valid": 600, "batch_size": 300}
 
 
+@pytest.mark.slow
 def test_a_sweep_follows_last_weights_and_averages_on_the_validation_split(tmp_path):
     recipe = gan.recipe("digits", **TINY)
     path = sweep(
@@ -38,6 +39,7 @@ def test_the_last_epoch_is_always_looked_at(tmp_path):
     assert [one["epoch"] for one in json.loads(path.read_text())["scores"]] == [3, 4]
 
 
+@pytest.mark.slow
 def test_a_longer_sweep_goes_on_with_the_same_figures(tmp_path):
     def scores(folder, *lengths):
         for epochs in lengths:

@@ -31,6 +31,7 @@ def weights(network):
     return torch.cat([w.detach().flatten().clone() for w in network.parameters()])
 
 
+@pytest.mark.slow
 def test_a_step_of_one_leaves_the_other_bit_identical(players):
     x, z = torch.rand(5, 1, 3, 3), players.generator.draw_noise(5)
     g, d = weights(players.generator), weights(players.discriminator)

@@ -34,6 +34,7 @@ def quick(tmp_path, monkeypatch):
     return ["--rounds", "1", "--device", "cpu", "--data-dir", str(tmp_path)]
 
 
+@pytest.mark.slow
 def test_a_row_is_measured_and_written(quick, tmp_path, capsys):
     out = tmp_path / "new" / "table.json"
     assert main(["bench", "nearest", *quick, "--out", str(out)]) == 0
@@ -96,6 +97,7 @@ gan.__main__.main(["bench", "--help"])
 """
 
 
+@pytest.mark.slow
 def test_neither_the_library_nor_the_benchmark_needs_the_books_packages():
     command = [sys.executable, "-c", ALONE, str(ROOT / "benchmarks")]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -145,6 +147,7 @@ for i in range(10**9):
 """
 
 
+@pytest.mark.slow
 def test_the_linked_script_finds_its_data_and_stands_still_between_calls(tmp_path):
     (tmp_path / "gan.py").write_text(LINKED)
     x = images(30)
@@ -200,6 +203,7 @@ def test_the_products_alone_are_those_of_an_update():
 MOST = 380  # MiB beyond the imports: with torch 2.14 on Linux 210 to 255, and half as much again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "mnist", "pytorch-gan"])
 def test_the_memory_of_a_recipe_is_bounded_and_none_of_it_is_its_parents(tmp_path, monkeypatch, name):
     """With a few minibatches of training images, and the images that the recipe holds out."""

@@ -150,6 +150,7 @@ def test_an_unknown_parameter_is_one_line_and_runs_nothing(toy, capsys, name):
     assert not (toy / "_build").exists()
 
 
+@pytest.mark.slow
 def test_parameters_reach_the_notebooks_that_have_them_and_no_file_changes(toy):
     before = tracked(toy)
     assert build.main(["-p", "n", "4", "-p", "rate", "1e-3", "-p", "word", "None"], root=toy) == 0
@@ -169,6 +170,7 @@ def test_the_examples_that_pages_include_are_staged_and_follow_their_files(toy):
         assert (build.stage(toy, {}) / "examples/plain.py").read_text() == text
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_the_site_and_the_other_notebooks(toy, monkeypatch, capsys):
     with no_kernel(monkeypatch):
         assert build.main([], root=toy) == 0
@@ -183,6 +185,7 @@ def test_a_failure_leaves_the_site_and_the_other_notebooks(toy, monkeypatch, cap
     assert site == {path: path.read_bytes() for path in (toy / "_build/source").rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_refresh_writes_outputs_only_and_twice_the_same(toy):
     path = toy / "book/two.ipynb"
     (toy / "book/one.ipynb").unlink()
@@ -208,6 +211,7 @@ def test_refresh_writes_outputs_only_and_twice_the_same(toy):
         build.main(["--refresh", "-p", "n", "4"], root=toy)
 
 
+@pytest.mark.slow
 def test_the_site_is_rendered_anew_only_where_it_changed(toy, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(build, "environment", lambda: ["cpu"])

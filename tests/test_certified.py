@@ -183,12 +183,14 @@ def test_softplus_refuses_a_box_with_a_branch_point_in_it():
     assert certified._softplus(acb(arb(0, 0.1), arb(0, 0.1)), True).is_finite()
 
 
+@pytest.mark.slow
 def test_the_default_region_is_certified():
     certificate = certify_bound()
     assert certificate.gap > 0
     assert 300 < certificate.boxes < 3000
 
 
+@pytest.mark.slow
 def test_the_gap_is_below_what_quadrature_finds_in_the_region():
     certificate = certify_bound(mu=(0, 1), sigma=(0.5, 2), neighbourhood=0.25, gap=0.01)
     assert certificate.gap > 0.01
@@ -197,6 +199,7 @@ def test_the_gap_is_below_what_quadrature_finds_in_the_region():
     assert certificate.gap < min(by_quadrature(*p)[0] + math.log(4) for p in edge)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "false",
     [

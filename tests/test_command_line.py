@@ -120,6 +120,7 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
     assert "goes on from the last checkpoint" in err and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_module_runs():
     command = [sys.executable, "-m", "gan", "--help"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -152,6 +153,7 @@ def test_the_books_table_explains_every_field_of_a_recipe():
     assert "ema" in recipe_table(gan.recipe("mnist"), gan.recipe("digits", ema=0.9))["设置"].iloc[-1]
 
 
+@pytest.mark.slow
 def test_the_library_alone_needs_none_of_the_books_tools():
     code = "import sys, gan.__main__; print({'IPython', 'matplotlib', 'gan.book'} & {*sys.modules})"
     command = [sys.executable, "-c", code]

@@ -294,6 +294,7 @@ def people():
     return images, who
 
 
+@pytest.mark.slow
 def test_faces_are_scikit_learns_and_nobody_is_on_both_sides(tmp_path, people, monkeypatch):
     images, who = people
     asked = []

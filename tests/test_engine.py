@@ -206,6 +206,7 @@ def assert_near(ones, others, rtol=1e-4, atol=1e-5):
     assert apart(players.discriminator, expected.discriminator) <= 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["simultaneous", "alternating", "pytorch-gan"])
 def test_compiled_updates_are_the_eager_ones(compiler, name):
     compiled = play(RECIPES[name], "compiled")
@@ -213,12 +214,14 @@ def test_compiled_updates_are_the_eager_ones(compiler, name):
     assert_near(compiled, play(RECIPES[name], "eager"))
 
 
+@pytest.mark.slow
 def test_compiled_updates_leave_batch_norms_statistics_as_eager_ones_do(compiler):
     players, eager = (play(RECIPES["pytorch-gan"], how, n=24)[0] for how in ("compiled", "eager"))
     torch.testing.assert_close(dict(players.generator.named_buffers()), dict(eager.generator.named_buffers()))
     assert [*eager.generator.buffers()][2] == 1
 
 
+@pytest.mark.slow
 def test_losses_in_bfloat16_are_near_those_in_float32(compiler):
     plain = RECIPES["bf16"].model_copy(update={"precision": "fp32"})
     _, expected = play(plain, "eager")
@@ -261,6 +264,7 @@ def assert_same(run, other):
     pd.testing.assert_frame_equal(*shown, check_exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("device", "how"), FAST)
 def test_a_fast_run_is_repeatable_stops_cleanly_and_goes_on(request, device, how, tmp_path, monkeypatch):
     if (device, how) == ("cpu", "compiled"):
@@ -410,6 +414,7 @@ def recorded(recipe, monkeypatch, seen):
     return how
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fields",
     [
@@ -502,6 +507,7 @@ for updates in ("simultaneous", "alternating"):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_run_of_one(tmp_path):
     """Each form is trained for an epoch, stopped, and gone on with."""
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -534,6 +540,7 @@ def test_a_minibatch_that_cannot_be_shared_equally_is_refused(tmp_path, monkeypa
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_every_new_shape_is_compiled(monkeypatch):
     """torch.compile gives up, with a log line alone, after 8 programs of one function."""
     programs = []
@@ -564,6 +571,7 @@ def test_a_run_of_before_there_were_engines_goes_on(tmp_path):
     assert gan.train(longer, tmp_path, device="cpu", progress=False).finished
 
 
+@pytest.mark.slow
 def test_what_many_processes_refuse_is_one_line(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with socket.socket() as free:

@@ -58,6 +58,7 @@ def test_the_parzen_curve_marks_the_chosen_sigma():
     assert set(drawn[figures.COLOURS["exact"]].get_xdata()) == {0.2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "draw", [lambda: figures.learning_curves(HISTORY), lambda: figures.parzen_curve(ESTIMATE)]
 )

@@ -43,6 +43,7 @@ def test_against_brute_force(n, m, d, sigma, seed):
     np.testing.assert_allclose(out.numpy(), brute_force(x, samples, sigma), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1.0, 55.0])  # images in [0, 1]; CIFAR's, of norm 55
 @pytest.mark.parametrize("sigma", [0.1, 0.215, 1.0])
 def test_float32_images_are_within_a_thousandth_of_a_nat(size, sigma):

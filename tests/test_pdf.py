@@ -1,6 +1,5 @@
 """The book on paper: all of it, in order, every character, every link."""
 
-import copy
 import importlib.util
 import os
 import re
@@ -12,6 +11,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
+from pypdfium2 import PdfDocument
 
 ROOT = Path(__file__).resolve().parents[1]
 spec = importlib.util.spec_from_file_location("book_pdf", ROOT / "book/pdf.py")
@@ -36,20 +36,16 @@ def squeeze(text):
     return "".join(text.split())
 
 
-def shown(page, but=""):
-    """The article of a page without what the PDF leaves out, and without `but`."""
-    article = copy.copy(page.select_one("article.bd-article"))
-    for tag in article.select(f"details.hide .cell_input, summary, .headerlink, script, style{but}"):
-        tag.decompose()
-    return article
-
-
 @pytest.fixture(scope="module")
 def chapters(site):
-    """The pages of the site in the order of _toc.yml, the cover first."""
+    """The articles of the site without what the PDF leaves out, in the order of _toc.yml, the cover first."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
     files = [(site / name).with_suffix(".html") for name in files_in_order(toc)]
-    return [BeautifulSoup(file.read_text("utf-8"), "html.parser") for file in files]
+    pages = [BeautifulSoup(file.read_text("utf-8"), "html.parser") for file in files]
+    for page in pages:
+        for tag in page.select("details.hide .cell_input, summary, .headerlink, script, style"):
+            tag.decompose()
+    return [page.select_one("article.bd-article") for page in pages]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +61,9 @@ def printed(site, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def texts(printed):
-    return [page.extract_text() for page in printed.pages]
+    """The text of each page, as PDFium reads it: a hyphen at a line's end is U+0002 there."""
+    pages = PdfDocument(printed.stream)
+    return [re.sub("\r\n|\x02", "\n", page.get_textpage().get_text_bounded()) for page in pages]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +74,7 @@ def starts(printed):
 
 
 def test_every_chapter_is_there_in_order_on_a_page_of_its_own(chapters, starts):
-    titles = [pdf.plain(shown(chapter).h1.get_text()) for chapter in chapters]
+    titles = [pdf.plain(chapter.h1.get_text()) for chapter in chapters]
     assert [title for title, _ in starts] == [titles[0], "目录", "关于本书", *titles[1:]]
     pages = [page for _, page in starts]
     assert pages == sorted(set(pages))
@@ -86,7 +84,7 @@ def test_sections_are_in_the_outline_once(chapters, printed):
     def flatten(entries):
         return [t for e in entries for t in (flatten(e) if isinstance(e, list) else [e.title])]
 
-    headings = [pdf.plain(h.get_text()) for c in chapters for h in shown(c).select("h1, h2, h3, h4")]
+    headings = [pdf.plain(h.get_text()) for c in chapters for h in c.select("h1, h2, h3, h4")]
     assert flatten(printed.outline) == [headings[0], "目录", "关于本书", *headings[1:]]
 
 
@@ -99,13 +97,13 @@ def test_contents_show_the_page_numbers(starts, texts):
 
 def test_no_character_is_missing(chapters, texts):
     text = "".join(texts)
-    written = Counter(squeeze("".join(shown(chapter).get_text() for chapter in chapters)))
+    written = Counter(squeeze("".join(chapter.get_text() for chapter in chapters)))
     got = Counter(text)
     han = {c: n for c, n in written.items() if "CJK" in unicodedata.name(c, "")}
     assert len(han) > 500
     title = Counter(chapters[0].h1.get_text())  # the cover's own stands on the title page
     assert {c: (n, got[c]) for c, n in han.items() if got[c] < n - title[c]} == {}
-    prose = "".join(shown(chapter, but=", .math").get_text() for chapter in chapters)
+    prose = "".join(s for chapter in chapters for s in chapter.strings if not s.find_parent(class_="math"))
     assert set(squeeze(prose)) <= set(text)
 
 
@@ -121,7 +119,7 @@ def test_first_and_last_chapter_read_as_on_the_site(chapters, starts, texts):
     bounds = [page for _, page in starts[2:]] + [len(texts) + 1]
     for chapter, first, end in ((chapters[1], *bounds[1:3]), (chapters[-1], *bounds[-2:])):
         text = squeeze("".join(texts[first - 1 : end - 1]))
-        paragraphs = [p for p in shown(chapter).select("p") if not p.select_one(".math")]
+        paragraphs = [p for p in chapter.select("p") if not p.select_one(".math")]
         found = [squeeze(p.get_text()) in text for p in paragraphs]
         assert sum(found) > 0.7 * len(found) > 0  # but for those that go over a page's end
 
@@ -129,7 +127,7 @@ def test_first_and_last_chapter_read_as_on_the_site(chapters, starts, texts):
 def test_formulas_are_set(chapters, texts):
     text = "".join(texts)
     assert sum(len(chapter.select(".math")) for chapter in chapters) > 100
-    code = "".join(tag.get_text() for chapter in chapters for tag in shown(chapter).select("pre, code"))
+    code = "".join(tag.get_text() for chapter in chapters for tag in chapter.select("pre, code"))
     for sign in (r"\(", r"\[", r"\frac", r"\mathrm"):
         assert text.count(sign) <= code.count(sign)
     assert {"∑", "∫", "∼"} <= set(text)

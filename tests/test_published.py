@@ -121,18 +121,19 @@ def test_its_film_has_a_column_for_each_epoch_and_ends_with_its_weights(name):
 @pytest.mark.parametrize("name", RUNS)
 def test_its_neighbours_are_the_nearest_training_images(name):
     run = load(name)
-    dataset = real_data(run)
+    g, dataset = weights_of(run), real_data(run)
     pool = gan.data.as_samples(dataset.split(run.recipe.valid)[0], run.recipe.scaling)
-    expected = figures.with_neighbours(weights_of(run).sample(50, seed=0).numpy(), pool, rows=5)
+    expected = figures.with_neighbours(g.sample(50, seed=0).numpy(), pool, rows=5)
     width = expected.shape[0] // 5
     assert np.array_equal(picture(run, "samples")[:, -width:], expected[:, -width:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_its_parzen_figure_comes_out_again(name):
     run = load(name)
-    dataset = real_data(run)
     weights_of(run)
+    dataset = real_data(run)
     valid, test = (
         gan.data.as_samples(x, run.recipe.scaling)
         for x in (dataset.split(run.recipe.valid)[1], dataset.x_test)

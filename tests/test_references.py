@@ -99,6 +99,7 @@ def test_nothing_is_there_twice():
     assert not [title for title, n in titles.items() if n > 1]
 
 
+@pytest.mark.slow
 def test_a_year_tells_apart_what_else_would_be_cited_alike():
     sys.path.insert(0, str(BOOK / "_ext"))
     try:

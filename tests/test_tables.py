@@ -282,6 +282,7 @@ def test_the_chapters_table_1_is_the_papers():
         assert f"| {name} | {mnist} | {tfd} |" in text
 
 
+@pytest.mark.slow
 def test_every_published_seed_has_a_row(tmp_path, monkeypatch):
     run = gan.train(
         gan.recipe("digits", epochs=8, valid=600), tmp_path / "run", averages=[0.99], progress=False

@@ -261,6 +261,7 @@ BREAKAGES = {
 }
 
 
+@pytest.mark.slow
 @given(case=cases())
 @thorough
 def test_statements(case):

@@ -51,6 +51,7 @@ def test_targets_on_the_line_are_what_they_are_called(target):
     assert stats.kstest(sample[:, 0].numpy(), lambda x: cdf(target, x)).pvalue > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "modes", "radius"), [("ring", 8, 2.0), ("grid", 25, None)])
 def test_targets_in_the_plane_are_what_they_are_called(name, modes, radius):
     target = toy.TARGETS[name]

@@ -641,6 +641,7 @@ def shown(generator):
     return (generator.images(10, seed=0) * 255).round().to(torch.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_the_film_shows_the_same_samples_after_each_of_its_epochs(tmp_path, monkeypatch, ema):
     """From the untrained G on; of the average of its weights where the recipe has one."""

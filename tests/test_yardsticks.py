@@ -153,6 +153,7 @@ def test_published_yardsticks_are_whole(path):
         assert found["sigma"] == found["sigmas"][int(np.argmax(found["curve"]))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["train", "blurred", "mean", "noise"])  # k-means takes minutes
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
 def test_published_yardsticks_come_out_again(path, kind):
