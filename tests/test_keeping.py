@@ -35,6 +35,7 @@ def assert_near(network, other, atol=1e-3):
         torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=atol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["run", "staged"])
 def test_a_run_of_the_first_edition_is_loaded_and_goes_on(old, tmp_path, name):
     before = gan.Run.load(old / name)

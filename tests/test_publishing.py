@@ -16,7 +16,7 @@ from gan import algorithm1, keeping, layers, training
 from gan.__main__ import main
 from gan.book import ablation, publishing
 
-pytestmark = pytest.mark.filterwarnings("ignore:the best sigma")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:the best sigma")]
 FIELDS = {"d_init": 0.5, "learning_rate": 1.0, "momentum_epochs": 8}
 
 
@@ -193,3 +193,19 @@ def test_rounding_in_blocks_errs_by_a_254th_of_the_blocks_largest(w):
         tolerance = np.abs(flat[block]).max() / 254 * 1.2 + 1e-5
         assert np.abs(flat[block] - rounded[block]).max() <= tolerance
     assert back["w"].shape == w.shape
+
+
+@pytest.mark.soak
+def test_going_on_from_rounded_weights_stays_within_the_spread_of_seeds(tmp_path):
+    """On digits: half of the epochs, published, and gone on from, against whole runs of other seeds."""
+    ends = {"whole": [], "on": []}
+    for seed in range(5):
+        recipe = gan.recipe("digits", seed=seed)
+        half = train(recipe.model_copy(update={"epochs": 20}), tmp_path / f"half-{seed}")
+        publishing.publish(half, f"half-{seed}", root=tmp_path / "results")
+        whole = train(recipe, tmp_path / f"whole-{seed}")
+        on = train(recipe, tmp_path / f"on-{seed}", start=tmp_path / f"results/half-{seed}")
+        for name, run in (("whole", whole), ("on", on)):
+            ends[name].append(gan.parzen.estimate(recipe, run.generator)["mean"])
+    apart = abs(np.mean(ends["whole"]) - np.mean(ends["on"]))
+    assert apart < 2 * np.std(ends["whole"], ddof=1), ends
