@@ -229,6 +229,7 @@ def gpu():
     return importlib.import_module("gpu")
 
 
+@pytest.mark.slow
 def test_a_rehearsal_leaves_what_its_parts_found(gpu, tmp_path, capsys):
     """On a CPU; called again it has nothing left to do."""
     before = sorted((ROOT / "book/results").rglob("*"))
@@ -249,6 +250,7 @@ def test_a_rehearsal_leaves_what_its_parts_found(gpu, tmp_path, capsys):
     assert not capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_the_clock_stops_is_kept_as_far_as_it_came(gpu, tmp_path):
     command = gpu.sweep("digits", epochs=100_000, every=100_000)
     session = gpu.Session(tmp_path / "out", minutes=2)
