@@ -40,6 +40,7 @@ def test_data_and_theory_need_no_networks():
         assert not imported(GAN / f"{name}.py") & {*ORDER}
 
 
+@pytest.mark.slow
 def test_the_library_alone_brings_in_nothing_that_draws():
     code = "import gan, sys; print({'matplotlib', 'IPython', 'seaborn', 'gan.book'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
