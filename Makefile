@@ -28,7 +28,7 @@ pdf: book ## the whole book as _build/pdf/gan-book.pdf, printed by Chromium
 	@$(BIN)/python book/pdf.py
 
 # Files are dealt out whole, in their order: a notebook's cells need one kernel, a module's tests what it sets up.
-PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.installed
 	$(BIN)/python -m ruff check
