@@ -1,17 +1,29 @@
 """What several modules' tests need."""
 
+from __future__ import annotations
+
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch: a worker's threads spin
 
+import functools
+import http.server
+import shutil
 import subprocess
 import sysconfig
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from filelock import FileLock
 from scipy.io import savemat
+
+if TYPE_CHECKING:  # a GPU's machine has no browser
+    from bs4 import BeautifulSoup
+    from selenium import webdriver
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -64,3 +76,59 @@ def site(tmp_path_factory):
             assert build.returncode == 0, build.stdout + build.stderr
             (output / "_build/html").rename(html)
     return html
+
+
+QUIET = (
+    "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-quic --disable-dev-shm-usage"
+)
+
+
+@pytest.fixture(scope="session")
+def pages(site: Path) -> dict[str, BeautifulSoup]:
+    """Every page by its path in the site; `index.html` in the root only leads to the cover."""
+    from bs4 import BeautifulSoup
+
+    files = [site / "search.html", *sorted(site.glob("book/**/*.html"))]
+    return {
+        file.relative_to(site).as_posix(): BeautifulSoup(file.read_text("utf-8"), "html.parser")
+        for file in files
+    }
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    handler = functools.partial(QuietHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromedriver = shutil.which("chromedriver")
+    if not (chromium and chromedriver):
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium and chromedriver are needed, and not found")
+        pytest.skip("Chromium or chromedriver not found")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*QUIET.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(executable_path=chromedriver))
+    driver.get("about:blank")  # not the page for new tabs, which is busy for a while
+    yield driver
+    driver.quit()

@@ -1,19 +1,14 @@
 """The site as a reader gets it: built strictly, then read as files and in a browser."""
 
-import functools
 import gzip
-import http.server
 import json
 import os
 import re
-import shutil
 import subprocess
 import sysconfig
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,24 +17,9 @@ from urllib.parse import quote, unquote, urldefrag, urlsplit
 import pytest
 from bs4 import BeautifulSoup, Tag
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.wait import WebDriverWait
 
 ROOT = Path(__file__).resolve().parents[1]
-QUIET = (
-    "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-quic --disable-dev-shm-usage"
-)
-
-
-@pytest.fixture(scope="session")
-def pages(site: Path) -> dict[str, BeautifulSoup]:
-    """Every page by its path in the site; `index.html` in the root only leads to the cover."""
-    files = [site / "search.html", *sorted(site.glob("book/**/*.html"))]
-    return {
-        file.relative_to(site).as_posix(): BeautifulSoup(file.read_text("utf-8"), "html.parser")
-        for file in files
-    }
 
 
 def local_target(page: str, link: str) -> str | None:
@@ -194,41 +174,6 @@ def test_one_setting_brings_what_leads_to_the_repository(tmp_path: Path, address
 # In the browser
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="session")
-def address(site: Path) -> Iterator[str]:
-    handler = functools.partial(QuietHandler, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    chromedriver = shutil.which("chromedriver")
-    if not (chromium and chromedriver):
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium and chromedriver are needed, and not found")
-        pytest.skip("Chromium or chromedriver not found")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*QUIET.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(executable_path=chromedriver))
-    driver.get("about:blank")  # not the page for new tabs, which is busy for a while
-    yield driver
-    driver.quit()
-
-
 def open_page(browser: webdriver.Chrome, url: str) -> SimpleNamespace:
     """Open a page, wait for its formulas; what it requested and what it had to complain about."""
     browser.get_log("performance"), browser.get_log("browser")
@@ -336,80 +281,6 @@ def test_a_page_is_printed_black_on_white_without_buttons(browser: webdriver.Chr
             browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert not buttons
     assert set(colours) <= {"rgb(0, 0, 0)", "rgb(68, 68, 68)"}
-
-
-# All rules of axe-core as most readers see the pages; those that depend on colours or room once more.
-CONTRAST = {"runOnly": ["color-contrast"]}
-AXE = [
-    ("light", 1280, {"rules": {"color-contrast": {"enabled": False}}}),
-    ("light", 1280, CONTRAST),
-    ("dark", 1280, CONTRAST),
-    ("light", 360, {"runOnly": ["scrollable-region-focusable"]}),
-]
-
-UNFOLD = """
-    const still = "<style>* { animation: none !important; transition: none !important }</style>"
-    document.head.insertAdjacentHTML("beforeend", still)
-    document.querySelectorAll("details").forEach((tag) => tag.open = true)
-    document.querySelectorAll(".toggle-button-hidden").forEach((tag) => tag.click())
-    const formulas = [...document.querySelectorAll("mjx-container")]  // left out: boxes of their size do
-    const widths = formulas.map((tag) => tag.getBoundingClientRect().width)
-    formulas.forEach((tag, i) => {
-        tag.replaceChildren()
-        tag.style.cssText = `display: inline-block; width: ${widths[i]}px`
-    })"""
-
-# A contrast is that of a text with the grounds behind it, and most texts of a page look the same: five of a
-# kind stay to be seen, the others only keep their places.
-FIVE_OF_A_KIND = """
-    const grounds = new Map([[null, ""]]), seen = {}
-    const ground = (tag) => {
-        if (!grounds.has(tag)) {
-            const style = getComputedStyle(tag)
-            const own = [style.backgroundColor, style.backgroundImage, style.opacity, style.filter].join()
-            const clear = own == "rgba(0, 0, 0, 0),none,1,none"
-            grounds.set(tag, ground(tag.parentElement) + (clear ? "" : own + "/"))
-        }
-        return grounds.get(tag)
-    }
-    const repeated = (tag) => {
-        const texts = [...tag.childNodes].filter((node) => node.nodeType == Node.TEXT_NODE)
-        if (!texts.some((text) => text.data.trim())) return false
-        const style = getComputedStyle(tag)
-        const look = [style.color, style.fontSize, style.fontWeight, style.textShadow, ground(tag)].join()
-        return (seen[look] = (seen[look] ?? 0) + 1) > 5
-    }
-    const tags = [...document.querySelectorAll("body *")]
-        .filter((tag) => tag.checkVisibility({ visibilityProperty: true }))
-    const visibility = tags.map((tag) => repeated(tag) ? "hidden" : "visible")
-    tags.forEach((tag, i) => tag.style.visibility = visibility[i])"""
-
-
-@pytest.mark.parametrize(("theme", "width", "rules"), AXE)
-def test_axe_finds_nothing_serious(
-    browser: webdriver.Chrome,
-    address: str,
-    pages: dict[str, BeautifulSoup],
-    theme: str,
-    width: int,
-    rules: dict[str, object],
-) -> None:
-    """With what is folded unfolded, and the words found by a search marked: the search page comes first."""
-    axe = (resources.files("selenium_axe_python") / "axe-core/axe.min.js").read_text("utf-8")
-    options = {"resultTypes": ["violations"]} | rules
-    run = f"""axe.run({{ exclude: ["mjx-container"] }}, {json.dumps(options)}).then(
-        (result) => arguments[0](result.violations))"""
-    browser.set_script_timeout(120)
-    with seen_as(browser, theme, width):
-        for page in pages:
-            open_page(browser, f"{address}{page}?q=MNIST")
-            assert browser.execute_script("return document.documentElement.dataset.theme") == theme
-            browser.execute_script(UNFOLD)
-            if rules is CONTRAST:
-                browser.execute_script(FIVE_OF_A_KIND)
-            browser.execute_script(axe)
-            found = [v for v in browser.execute_async_script(run) if v["impact"] in ("serious", "critical")]
-            assert not [(v["id"], [node["html"] for node in v["nodes"]]) for v in found], page
 
 
 def search(browser: webdriver.Chrome, address: str, query: str) -> set[str]:
