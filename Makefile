@@ -35,10 +35,10 @@ lint: .venv/.installed
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
 
-check: lint ## lint, check types, run the tests that take under a second each (1 minute)
+check: lint ## lint, check types, run the tests that take under a second each (1 to 2 minutes)
 	$(PYTEST) -m 'not slow and not soak' tests
 
-test: lint ## lint, check types, run tests/ and every notebook against its committed outputs (6 minutes)
+test: lint ## lint, check types, run tests/ and every notebook against its committed outputs (under 10 minutes)
 	$(PYTEST) --nbval tests book
 
 soak: .venv/.installed ## run what takes too long for that (the tests marked soak)
