@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -112,21 +113,20 @@ class Session:
             any(process.poll() is None for process in running.values()) and time.monotonic() - start < limit
         ):
             time.sleep(0.1)
-        for process in running.values():
-            process.send_signal(signal.SIGINT)  # which `gan` takes as Ctrl-C; one that has ended, not at all
-        ended = {name: self.end(process) for name, process in running.items()}
+        late = [process for process in running.values() if process.poll() is None]
+        for process in late:
+            process.send_signal(signal.SIGINT)  # which `gan` takes as Ctrl-C
+        for process in late:
+            try:
+                process.wait(timeout=PUBLISHING)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         if part.trains:
             self.keep(list(todo), part.publishes)
-        for name in todo:
-            self.tell(name, ended[name], time.monotonic() - start)
-
-    def end(self, process: subprocess.Popen) -> str:
-        try:
-            code = process.wait(timeout=PUBLISHING)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = process.wait()
-        return "done" if code == 0 else "stopped by the clock" if code in (130, 2, -2) else f"failed ({code})"
+        for name, process in running.items():
+            ended = f"failed ({process.returncode})" if process.returncode else "done"
+            self.tell(name, "stopped by the clock" if process in late else ended, time.monotonic() - start)
 
     def start(self, name: str, command: Sequence[str], trains: bool = False) -> subprocess.Popen:
         words = [word.format(out=self.out) for word in command]
@@ -134,7 +134,7 @@ class Session:
             words += ["--out", str(self.work / name)]
         with (self.work / f"{name}.log").open("ab") as log:
             paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-            env = os.environ | {"PYTHONPATH": paths, "TQDM_DISABLE": "1"}
+            env = os.environ | {"PYTHONPATH": paths}
             return subprocess.Popen(
                 words, cwd=self.work, env=env, stdout=log, stderr=log, start_new_session=True
             )
@@ -156,7 +156,8 @@ class Session:
 
     def tell(self, name: str, ended: str, seconds: float) -> None:
         log = (self.work / f"{name}.log").read_text(errors="replace").replace("\r", "\n")
-        found = {"ended": ended, "seconds": round(seconds, 1), "printed": log.splitlines()[-40:]}
+        printed = [line for line in log.splitlines() if not re.search(r"\d(it/s|s/it)|\?it/s", line)]
+        found = {"ended": ended, "seconds": round(seconds, 1), "printed": printed[-40:]}
         self.state.write_text(json.dumps(self.done() | {name: found}, indent=1, ensure_ascii=False) + "\n")
         print(f"{name:24} {ended} after {seconds:.0f} s", flush=True)
 

@@ -211,8 +211,8 @@ def resumed_record(
     So it does where ``weights`` of that precision are all that is left of its state.
     """
     last = latest(before)
-    record = {"engine": "eager"} | before | {"recipe": now["recipe"]}
-    record.pop("metrics", None), record.pop("film", None)
+    kept = {key: value for key, value in before.items() if key not in ("metrics", "film", "weights")}
+    record = {"engine": "eager"} | kept | {"recipe": now["recipe"]}
     keys = ("device", "versions", "commit", "engine")
     if weights or any(now[key] != last.get(key, "eager") for key in keys):
         here = {key: now[key] for key in ("started", *keys)} | ({"from_weights": weights} if weights else {})

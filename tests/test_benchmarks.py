@@ -262,6 +262,15 @@ def test_what_the_clock_stops_is_kept_as_far_as_it_came(gpu, tmp_path):
     assert run.finished and len(run.history) >= 1
 
 
+@pytest.mark.slow
+def test_what_fails_is_called_so_and_not_stopped(gpu, tmp_path):
+    """`gan` ends with 2 where it is given something wrong."""
+    session = gpu.Session(tmp_path / "out", minutes=2)
+    session.play(gpu.Part(60, {"nothing": [*gpu.GAN, "train", "nothing"]}, publishes=False))
+    found = session.done()["nothing"]
+    assert found["ended"] == "failed (2)" and "there is no recipe 'nothing'" in found["printed"][-1]
+
+
 def test_the_gpus_parts_are_commands_that_gan_knows(gpu, capsys):
     for part in gpu.parts(small=False).values():
         for command in part.commands.values():

@@ -471,12 +471,7 @@ def how_long(
     with style():
         figure = Figure(figsize=(8, 4.6), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-        curves: dict[float, list[tuple[NDArray, NDArray]]] = {}
-        for record in courses:
-            for decay in sorted({one["decay"] for one in record["scores"]}):
-                points = sorted((o["epoch"], o["mean"]) for o in record["scores"] if o["decay"] == decay)
-                x, y = np.array(points, dtype=float).T
-                curves.setdefault(decay, []).append((x, y))
+        curves = _by_decay(courses)
         end = max(x[-1] for x, _ in curves[0.0])
         top.axhline(paper, **LINES["exact"])
         top.axhline(data, **LINES["data"])
@@ -510,6 +505,17 @@ def how_long(
         for axes in (top, bottom):
             axes.margins(x=0)
     return figure
+
+
+def _by_decay(courses: Sequence[Mapping[str, Any]]) -> dict[float, list[tuple[NDArray, NDArray]]]:
+    """Epochs and figures of every course, by the decay of the average that they are of."""
+    curves: dict[float, list[tuple[NDArray, NDArray]]] = {}
+    for record in courses:
+        for decay in sorted({one["decay"] for one in record["scores"]}):
+            points = sorted((o["epoch"], o["mean"]) for o in record["scores"] if o["decay"] == decay)
+            x, y = np.array(points, dtype=float).T
+            curves.setdefault(decay, []).append((x, y))
+    return curves
 
 
 def two_stages(history: pd.DataFrame, after: int) -> Figure:
