@@ -69,6 +69,11 @@ class Run:
     def finished(self) -> bool:
         return len(self.history) >= self.recipe.epochs
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what G makes, as `gan.data.Dataset.shape`; the first edition's runs did not keep it."""
+        return tuple(self.record.get("shape") or data.SHAPES[self.recipe.dataset])
+
     @cached_property
     def generator(self) -> Generator:
         """G in evaluation mode, on the CPU; the average of its weights where the recipe has ema > 0."""
@@ -114,7 +119,7 @@ class Run:
                 f"{self.folder} has no weights of the {which} ({reason}): "
                 f"they come from `python -m gan train {self.recipe.name}`"
             )
-        network = networks(stage, data.SHAPES[stage.dataset])[player]
+        network = networks(stage, self.shape)[player]
         network.load_state_dict(weights)
         return network.eval()
 
@@ -195,6 +200,7 @@ def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> d
         "seconds": 0.0,
         "commit": _commit(),
         "data_sha256": dataset.digest,
+        "shape": list(dataset.shape),
     }
 
 

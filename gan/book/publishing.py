@@ -114,7 +114,7 @@ def _check(run: Run, unfinished: bool, weights: str, data_dir: str | os.PathLike
         )
     if not done:
         raise ValueError(f"{run.folder} has no finished epoch: there is nothing to publish yet")
-    if len(data.SHAPES[run.recipe.dataset]) < 3:
+    if len(run.shape) < 3:
         raise ValueError(
             f"{run.folder} was trained on {run.recipe.dataset}, which has no images, as a published run must"
         )
