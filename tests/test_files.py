@@ -2,9 +2,11 @@
 
 import errno
 import gzip
+import json
 import os
 import pickle
 import struct
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +18,8 @@ from torchvision.datasets import MNIST
 
 import gan
 from gan import data, files
+from gan.__main__ import main
+from gan.keeping import film_of
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -584,3 +588,106 @@ def test_a_name_is_one_plain_word(tmp_path, name):
         with pytest.raises(ValueError, match="one plain word") as error:
             use()
         assert "\n" not in str(error.value)
+
+
+OWN = ["-p", "dataset", "mine", "-p", "valid", "20", "-p", "batch_size", "20", "-p", "epochs", "2"]
+
+
+@pytest.fixture(params=[(6, 10, 3), (9, 5)], ids=["RGB", "grey"])
+def trained(request, tmp_path, monkeypatch, capsys):
+    """A run on own images, from the command line; the folder of their file."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    np.savez(folder / "mine.npz", **own(request.param))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GAN_DATA_DIR", str(folder))
+    assert main(["train", "digits", *OWN]) == 0, capsys.readouterr().err
+    (run,) = (tmp_path / "runs").iterdir()
+    return run, folder, data.scale(own(request.param)["x_train"])
+
+
+def test_a_run_on_own_images_keeps_their_shape_and_loads_without_them(trained):
+    folder, where, images = trained
+    (where / "mine.npz").unlink()
+    run = gan.Run.load(folder)
+    assert tuple(run.record["shape"]) == run.shape == images.shape[1:]
+    assert run.generator.sample(4, seed=0).shape == (4, *images.shape[1:])
+    assert run.discriminator.probability(torch.from_numpy(images[:3])).shape == (3,)
+    assert json.loads((folder / "run.json").read_text())["recipe"]["dataset"] == "mine"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_own_images_are_evaluated_and_published(trained, capsys):
+    folder, where, images = trained
+    assert main(["evaluate", str(folder)]) == 0
+    mean = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mean"))
+    x = data.scale(gan.data.load("mine").x_test)
+    with warnings.catch_warnings(action="ignore"):
+        expected = gan.parzen.evaluate(gan.Run.load(folder).generator, images[-20:], x)
+    assert float(mean.split()[1]) == pytest.approx(expected.mean)
+    assert main(["publish", str(folder), "mine"]) == 0
+    (where / "mine.npz").unlink()
+    public = gan.published("mine")
+    assert public.generator.sample(4, seed=0).shape == (4, *images.shape[1:])
+    frames, kept = film_of(gan.Run.load(folder)), film_of(public)
+    assert kept.keys() == frames.keys() == {0, 1, 2}
+    assert all(torch.equal(kept[epoch], frames[epoch]) for epoch in frames)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_own_images_are_swept_and_have_yardsticks(trained, tmp_path, capsys):
+    assert main(["sweep", "digits", *OWN, "--every", "1"]) == 0, capsys.readouterr().err
+    (swept,) = (tmp_path / "book/results/sweep").iterdir()
+    assert [row["epoch"] for row in json.loads(swept.read_text())["scores"]] == [1, 2]
+    assert main(["yardsticks", "digits", *OWN, "-n", "12"]) == 0, capsys.readouterr().err
+    (written,) = (tmp_path / "book/results/yardsticks").iterdir()
+    record = json.loads(written.read_text())
+    assert "dataset=mine" in written.name and "dataset=mine" in record["recipe"]
+    assert [row["estimate"]["n_test"] for row in record["rows"]] == [30] * 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (["-p", "valid", "60"], "valid = 60: mine has 60 training images, so from 0 to 59"),
+        (["-p", "batch_size", "70"], "batch_size = 70 with k = 1 needs 70 training images; mine has 40"),
+        (["-p", "dataset", "mien"], "there is no data set 'mien'"),
+    ],
+)
+def test_what_own_images_are_too_few_for_is_said_before_anything_is_written(
+    tmp_path, monkeypatch, capsys, fields, words
+):
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "mine.npz", **own())
+    assert main(["train", "digits", *OWN, *fields, "--data-dir", "."]) == 2
+    err = capsys.readouterr().err
+    assert words in err and err.count("\n") == 1
+    assert os.listdir(tmp_path) == ["mine.npz"]
+
+
+def test_networks_that_cannot_make_such_images_say_so_before_anything_is_written(tmp_path):
+    np.savez(tmp_path / "mine.npz", **own((32, 26, 3), 300))
+    asked = gan.recipe("cifar10-conv", dataset="mine", valid=0)
+    with pytest.raises(ValueError, match=r"g_deconv = \(80, 5, 3\) .*\(3, 32, 26\).* square ones of 5 \+"):
+        gan.train(asked, tmp_path / "run", data_dir=tmp_path)
+    tall = asked.model_copy(update={"g_deconv": None, "d_conv": ((4, 2, 30, 0, 2, 2),)})
+    with pytest.raises(ValueError, match=r"d_conv = .* does not fit on \(3, 32, 26\)"):
+        gan.train(tall, tmp_path / "run", data_dir=tmp_path)
+    assert os.listdir(tmp_path) == ["mine.npz"]
+
+
+def test_the_check_of_networks_leaves_the_callers_random_numbers(tmp_path):
+    recipe = gan.recipe("digits", epochs=1, batch_size=300)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    gan.train(recipe, tmp_path / "run", progress=False)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("which", ["published", "run"])
+def test_a_run_of_the_first_edition_has_its_data_sets_shape(which):
+    run = gan.Run.load(Path(__file__).parent / "fixtures/eef538b" / which)
+    assert "shape" not in run.record and run.shape == (1, 8, 8)
+    assert run.generator.sample(2).shape == (2, 1, 8, 8)
