@@ -598,6 +598,7 @@ def trained(request, tmp_path, monkeypatch, capsys):
     """A run on own images, from the command line; the folder of their file."""
     folder = tmp_path / "data"
     folder.mkdir()
+    (tmp_path / "book/results").mkdir(parents=True)
     np.savez(folder / "mine.npz", **own(request.param))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GAN_DATA_DIR", str(folder))
