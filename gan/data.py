@@ -100,8 +100,9 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, fold: int = 
         return MADE[name]()
     files.check_folder(folder)
     if name not in SHAPES and not own.exists():
-        near = "".join(f"; did you mean {word}?" for word in get_close_matches(name, SHAPES, 1))
-        raise ValueError(f"there is no data set {name!r}; there are: {', '.join(SHAPES)}, and no {own}{near}")
+        known = [*SHAPES, *sorted(path.stem for path in folder.glob("*.npz"))]
+        near = "".join(f"; did you mean {word}?" for word in get_close_matches(name, known, 1))
+        raise ValueError(f"there is no data set {name!r}; there are: {', '.join(known)}, and no {own}{near}")
     return Dataset(name, **files.read(name, folder, SHAPES.get(name), fold))
 
 

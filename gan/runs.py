@@ -69,11 +69,6 @@ class Run:
     def finished(self) -> bool:
         return len(self.history) >= self.recipe.epochs
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of what G makes, as `gan.data.Dataset.shape`; the first edition's runs did not keep it."""
-        return tuple(self.record.get("shape") or data.SHAPES[self.recipe.dataset])
-
     @cached_property
     def generator(self) -> Generator:
         """G in evaluation mode, on the CPU; the average of its weights where the recipe has ema > 0."""
@@ -119,7 +114,8 @@ class Run:
                 f"{self.folder} has no weights of the {which} ({reason}): "
                 f"they come from `python -m gan train {self.recipe.name}`"
             )
-        network = networks(stage, self.shape)[player]
+        shape = self.record.get("shape") or data.SHAPES[stage.dataset]  # which old records do not have
+        network = networks(stage, shape)[player]
         network.load_state_dict(weights)
         return network.eval()
 
