@@ -36,7 +36,7 @@ LOOKS = {
     b"\x93NUMPY": "it looks like a single array, as numpy.save writes it",
     b"\x80": "it looks like pickled data",
     b"<": "it looks like a web page",
-    b"version https://git-lfs": "it is a pointer of Git LFS, not the file itself",
+    b"version https://git-lfs": "it is a pointer of Git LFS",
 }
 Arrays = dict[str, NDArray]
 
@@ -143,30 +143,19 @@ def _check(arrays: Arrays, path: Path, shape: tuple[int, ...] | None) -> None:
     largest = {f"x_{part}": int(arrays[f"x_{part}"].max()) for part in PARTS}
     if min(largest.values()) < 128:
         found = " and ".join(f"{value} in {key}" for key, value in largest.items())
-        warnings.warn(
-            f"{path}: the largest value is {found}, where white is 255: all but black; "
-            f"scale the images to 0 … 255 unless they are meant to be so dark",
-            stacklevel=4,
-        )
+        advice = "scale the images to 0 … 255 unless they are meant to be all but black"
+        warnings.warn(f"{path}: the largest value is {found}, where white is 255: {advice}", stacklevel=4)
 
 
 def _find_idx(folder: Path) -> dict[str, Path]:
     """MNIST's four files, gzipped or not, in ``folder`` or where torchvision puts them; {} where none is."""
-    for place in (folder, folder / "MNIST" / "raw"):
-        found = {
-            key: path
-            for key, pattern in IDX.items()
-            for path in (*place.glob(f"{pattern}.gz"), *place.glob(pattern))
-        }
-        if missing := [name.replace("?", "-") for key, name in IDX.items() if key not in found]:
-            if found:
-                raise FileNotFoundError(
-                    f"mnist: {place} has {', '.join(path.name for path in found.values())}, "
-                    f"but no {', '.join(missing)}: put all four files there, or none"
-                )
-            continue
-        return found
-    return {}
+    places = (folder / "MNIST" / "raw", folder)
+    patterns = [(key, name + end) for key, name in IDX.items() for end in (".gz", "")]
+    found = {key: path for place in places for key, name in patterns for path in place.glob(name)}
+    if found and (missing := [name.replace("?", "-") for key, name in IDX.items() if key not in found]):
+        there = ", ".join(map(str, found.values()))
+        raise FileNotFoundError(f"mnist: there is {there}, but no {', '.join(missing)}: all four are needed")
+    return found
 
 
 def _read_idx(path: Path, axes: int) -> NDArray[np.uint8]:

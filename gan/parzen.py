@@ -141,10 +141,7 @@ def _log_sums(squared: Tensor, x: Tensor, samples: Tensor, sigmas: Sequence[floa
 
 
 def select_sigma(samples: Any, valid: Any, sigmas: Sequence[float] = SIGMAS) -> float:
-    """The σ of ``sigmas`` under which the validation examples are likeliest; warns at the grid's edge.
-
-    It warns, as `evaluate_samples` does, where only one of both lies in [0, 1].
-    """
+    """The σ under which the validation examples are likeliest; warns at the grid's edge, and of ranges."""
     samples, valid = _points(samples, "samples"), _points(valid, "valid")
     _compare(samples, valid)
     curve = log_likelihoods(valid, samples, sigmas).mean(1)
@@ -179,9 +176,8 @@ def evaluate_samples(
 
     Warns where the data are pixels in [0, 1] and the samples are not, or the other way round.
     """
-    samples, valid, test = (
-        _points(x, name) for x, name in ((samples, "samples"), (valid[:n_valid], "valid"), (test, "test"))
-    )
+    samples, valid = _points(samples, "samples"), _points(valid[:n_valid], "valid")
+    test = _points(test, "test")
     _compare(samples, test)
     curve = log_likelihoods(valid, samples, sigmas).mean(1)
     sigma = _best(curve, sigmas)

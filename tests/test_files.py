@@ -485,7 +485,7 @@ def cut(path):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (Path.unlink, ["t10k-labels-idx1-ubyte", "train-images-idx3-ubyte", "all four"]),
+        (Path.unlink, ["t10k-labels-idx1-ubyte", "train-images-idx3-ubyte", "all four are needed"]),
         (cut, ["reshape"]),
         (lambda path: path.write_bytes(b""), ["it is empty"]),
         (lambda path: path.write_bytes(b"\0\0\x08\x01"), ["can't be read as one of MNIST's files"]),
