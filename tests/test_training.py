@@ -342,9 +342,9 @@ def test_mnist_without_a_file_or_a_network_leaves_no_folder(tmp_path, monkeypatc
     def no_network(scratch):
         raise RuntimeError("no network")
 
-    monkeypatch.setitem(gan.data._DOWNLOADS, "mnist", no_network)
+    monkeypatch.setitem(gan.files.DOWNLOADS, "mnist", no_network)
     with pytest.raises(FileNotFoundError, match=r"mnist\.npz"):
-        train(gan.recipe("mnist"), tmp_path / "run", data_dir=tmp_path / "data")
+        train(gan.recipe("mnist"), tmp_path / "run", data_dir=tmp_path)
     assert not (tmp_path / "run").exists()
 
 
@@ -363,6 +363,7 @@ def test_run_json_says_where_the_run_comes_from(tmp_path):
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record.keys() == {
         "recipe", "seeds", "versions", "device", "started", "seconds", "commit", "data_sha256", "engine",
+        "shape",
     }  # fmt: skip
     assert runs.parse(record["recipe"]) == run.recipe
     assert record["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
