@@ -258,8 +258,6 @@ def _load(recipe: Recipe, data_dir: str | os.PathLike[str] | None) -> data.Datas
             f"batch_size = {recipe.batch_size} with k = {recipe.k} needs {needed} training images; "
             f"{dataset.name} has {there}"
         )
-    with torch.device("meta"):
-        networks(recipe, dataset.shape)  # ValueError where they can't make or see such images
     return dataset
 
 
