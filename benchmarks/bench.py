@@ -424,7 +424,7 @@ def main(arguments: argparse.Namespace) -> Path | None:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": sys.version.split()[0],
         "torch": torch.__version__,
-        "commit": runs._commit(),
+        "commit": runs.commit(),
     }
     print(f"{record['machine']}, torch {torch.__version__}, {bench.images}")
     start = time.perf_counter()

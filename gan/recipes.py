@@ -47,7 +47,7 @@ class Recipe(BaseModel):
     noise: Literal["uniform", "gaussian"] = about("uniform", "先验噪声 z 的分布", "the prior of z")
     noise_size: Count = about(100, "z 的维数", "dimensions of z")
     g_hidden: tuple[Count, ...] = about((1200, 1200), "G 的隐藏层宽度", "widths of G's hidden layers")
-    g_activations: tuple[Activation, ...] = about(("relu",) * 2, "G 的隐藏层激活", "theirs, one each")
+    g_activations: tuple[Activation, ...] = about(("relu",) * 2, "G 的隐藏层激活", "its hidden layers' activations")
     g_output: Activation = about("sigmoid", "G 的输出激活", "G's last activation")
     g_batch_norm: Literal["none", "meant", "written"] = about(
         "none", "G 的批归一化：none 是没有", "after hidden layers but the first, by gan.layers.BATCH_NORMS"
@@ -57,35 +57,35 @@ class Recipe(BaseModel):
         "weights start uniform on ±this, a sigmoid output's bias at the data's marginals; or as torch's",
     )
     g_output_init: Init | None = about(
-        None, "G 的输出层权重初值范围 ±，None 同上", "the same for the output layer; None is g_init"
+        None, "G 的输出层权重初值范围 ±，None 同上", "as g_init, of the output layer; None: g_init"
     )
     g_output_sparse: Natural = about(
-        0, "G 的每个输出有几个权重初值不为零，0 为不用", "they are from N(0, 1); 0 is g_output_init"
+        0, "G 的每个输出有几个权重初值不为零，0 为不用", "an output's, from N(0, 1); 0: g_output_init"
     )
-    g_sigmoid_bias: Finite = about(0.0, "G 的 sigmoid 隐藏层的偏置初值", "their biases start here")
+    g_sigmoid_bias: Finite = about(0.0, "G 的 sigmoid 隐藏层的偏置初值", "where G's sigmoid layers' biases start")
     g_bias_init: NotNegative = about(0.0, "G 的隐藏层偏置初值范围 ±", "hidden biases start uniform on ±this")
     g_deconv: tuple[Count, Count, Count] | None = about(
         None, "G 输出处的转置卷积：图数、核、步幅", "maps, kernel, stride, from maps × side² hidden units"
     )
     second_stage_after: Natural = about(
-        0, "第几轮之后进入第二阶段，0 为没有", "then g_front is put before G; D and schedules start anew"
+        0, "第几轮之后进入第二阶段，0 为没有", "the first stage's epochs: g_front then goes before G, D starts anew; 0: one"
     )
-    g_front: tuple[Count, ...] = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of those layers")
-    g_front_activations: tuple[Activation, ...] = about((), "第二阶段加在 G 前面的激活", "theirs, one each")
+    g_front: tuple[Count, ...] = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of its second stage's layers")
+    g_front_activations: tuple[Activation, ...] = about((), "第二阶段加在 G 前面的激活", "their activations")
 
     # D: maxout, with dropout on its input and on its hidden layers
     d_conv: tuple[tuple[Count, Count, Count, Natural, Count, Count], ...] = about(
-        (), "D 的卷积最大输出层：通道、分支、核、填充、池化、步幅", "as gan.layers.MaxoutConv has them"
+        (), "D 的卷积最大输出层：通道、分支、核、填充、池化、步幅", "channels, pieces, kernel, pad, pool, stride of each"
     )
     d_hidden: tuple[Count, ...] = about((240, 240), "D 的隐藏层宽度", "widths of D's hidden layers")
-    d_activation: Literal["maxout", "leaky_relu"] = about("maxout", "D 的隐藏层激活", "theirs")
+    d_activation: Literal["maxout", "leaky_relu"] = about("maxout", "D 的隐藏层激活", "of D's hidden layers")
     d_pieces: Count = about(5, "每个最大输出单元的分支数", "linear pieces of a maxout unit; else 1")
     d_init: Init = about(0.005, "D 的权重初值范围 ±，pytorch 同上", "as g_init, with biases 0")
-    dropout_input: Probability = about(0.2, "D 的输入的丢弃概率", "of dropping a value of D's input")
-    dropout_hidden: Probability = about(0.5, "D 的隐藏层的丢弃概率", "of dropping a hidden unit of D")
+    dropout_input: Probability = about(0.2, "D 的输入的丢弃概率", "probability of dropping an input")
+    dropout_hidden: Probability = about(0.5, "D 的隐藏层的丢弃概率", "… and a hidden unit of D")
 
     # Algorithm 1
-    epochs: Count = about(2000, "轮数", "ours, the authors' files have no end: MNIST's rate is 0.002 by then")
+    epochs: Count = about(2000, "轮数", "ours: the authors' files have no end, and MNIST's rate is 0.002 by then")
     seed: Seed = about(0, "随机种子", "of all that is random")
     k: Count = about(1, "G 走一步时 D 走几步", "steps of D for each step of G")
     loss: Literal["minimax", "non_saturating"] = about("non_saturating", "G 的损失", "what G descends")
@@ -120,7 +120,7 @@ class Recipe(BaseModel):
     @classmethod
     def _no_truth_value(cls, value: Any) -> Any:
         """Which to Python is 0 or 1: papermill's ``-p epochs True`` would be one epoch."""
-        if type(value).__name__ in ("bool", "bool_"):  # numpy's is named so, too
+        if type(value).__name__ == "bool":  # numpy's is called so too
             raise ValueError("a truth value is none of a recipe's values")
         if isinstance(value, list | tuple):
             list(map(cls._no_truth_value, value))
