@@ -47,7 +47,7 @@ class Recipe(BaseModel):
     noise: Literal["uniform", "gaussian"] = about("uniform", "先验噪声 z 的分布", "the prior of z")
     noise_size: Count = about(100, "z 的维数", "dimensions of z")
     g_hidden: tuple[Count, ...] = about((1200, 1200), "G 的隐藏层宽度", "widths of G's hidden layers")
-    g_activations: tuple[Activation, ...] = about(("relu",) * 2, "G 的隐藏层激活", "its hidden layers' activations")
+    g_activations: tuple[Activation, ...] = about(("relu",) * 2, "G 的隐藏层激活", "of G's hidden layers")
     g_output: Activation = about("sigmoid", "G 的输出激活", "G's last activation")
     g_batch_norm: Literal["none", "meant", "written"] = about(
         "none", "G 的批归一化：none 是没有", "after hidden layers but the first, by gan.layers.BATCH_NORMS"
@@ -62,20 +62,20 @@ class Recipe(BaseModel):
     g_output_sparse: Natural = about(
         0, "G 的每个输出有几个权重初值不为零，0 为不用", "an output's, from N(0, 1); 0: g_output_init"
     )
-    g_sigmoid_bias: Finite = about(0.0, "G 的 sigmoid 隐藏层的偏置初值", "where G's sigmoid layers' biases start")
+    g_sigmoid_bias: Finite = about(0.0, "G 的 sigmoid 隐藏层的偏置初值", "G's sigmoid biases start here")
     g_bias_init: NotNegative = about(0.0, "G 的隐藏层偏置初值范围 ±", "hidden biases start uniform on ±this")
     g_deconv: tuple[Count, Count, Count] | None = about(
         None, "G 输出处的转置卷积：图数、核、步幅", "maps, kernel, stride, from maps × side² hidden units"
     )
     second_stage_after: Natural = about(
-        0, "第几轮之后进入第二阶段，0 为没有", "the first stage's epochs: g_front then goes before G, D starts anew; 0: one"
+        0, "第几轮之后进入第二阶段，0 为没有", "epochs; then g_front goes before G, and D starts anew"
     )
-    g_front: tuple[Count, ...] = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of its second stage's layers")
+    g_front: tuple[Count, ...] = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of G's added layers")
     g_front_activations: tuple[Activation, ...] = about((), "第二阶段加在 G 前面的激活", "their activations")
 
     # D: maxout, with dropout on its input and on its hidden layers
     d_conv: tuple[tuple[Count, Count, Count, Natural, Count, Count], ...] = about(
-        (), "D 的卷积最大输出层：通道、分支、核、填充、池化、步幅", "channels, pieces, kernel, pad, pool, stride of each"
+        (), "D 的卷积最大输出层：通道、分支、核、填充、池化、步幅", "as gan.layers.MaxoutConv has them"
     )
     d_hidden: tuple[Count, ...] = about((240, 240), "D 的隐藏层宽度", "widths of D's hidden layers")
     d_activation: Literal["maxout", "leaky_relu"] = about("maxout", "D 的隐藏层激活", "of D's hidden layers")
@@ -85,7 +85,7 @@ class Recipe(BaseModel):
     dropout_hidden: Probability = about(0.5, "D 的隐藏层的丢弃概率", "… and a hidden unit of D")
 
     # Algorithm 1
-    epochs: Count = about(2000, "轮数", "ours: the authors' files have no end, and MNIST's rate is 0.002 by then")
+    epochs: Count = about(2000, "轮数", "ours, the authors' files have no end: MNIST's rate is 0.002 by then")
     seed: Seed = about(0, "随机种子", "of all that is random")
     k: Count = about(1, "G 走一步时 D 走几步", "steps of D for each step of G")
     loss: Literal["minimax", "non_saturating"] = about("non_saturating", "G 的损失", "what G descends")

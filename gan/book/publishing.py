@@ -42,9 +42,9 @@ def publish(
 ) -> Run:
     """Write ``run`` to ``root/name`` as a published run, whole or not at all, and return that.
 
-    ``root`` is a checkout's book/results/, if no other is given; ``name`` is one plain word. What stands there
-    under this name stays until the new run is whole; it stays for good where it is of another recipe, or
-    without ``replace``.
+    ``root`` is a checkout's book/results/, if no other is given; ``name`` is one plain word. What stands
+    there under this name stays until the new run is whole; it stays for good where it is of another
+    recipe, or without ``replace``.
 
     The weights are rounded first, to 8 bits each, or to 16 where that would move a figure by half its
     standard error; all figures and pictures are made with them: what is published is what was measured. The
