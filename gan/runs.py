@@ -283,7 +283,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         there = state.pop("format", 1)
-    except (OSError, MemoryError):
+    except (OSError, MemoryError, UnicodeEncodeError):  # the last where the locale cannot say the path
         raise
     except Exception as error:  # zip, pickle, and files that C++ could not open
         reason = str(error).splitlines()[0]
