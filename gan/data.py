@@ -111,6 +111,12 @@ def folds(name: str) -> int:
     return files.FOLDS if name == "tfd" else 1
 
 
+def resident(images: NDArray, device: torch.device) -> Tensor:
+    """A data set's images (n, c, h, w) on the device, uint8 as they are; minibatches become float there."""
+    x = torch.from_numpy(images).to(device)
+    return x[:, None] if x.ndim == 3 else x.movedim(-1, 1)
+
+
 def scale(x: NDArray) -> NDArray[np.float32]:
     """uint8 images (n, h, w[, c]) -> float32 (n, c, h, w) in [0, 1]; points stay."""
     if x.dtype == np.float32:

@@ -43,8 +43,8 @@ Arrays = dict[str, NDArray]
 
 def plain_word(name: str) -> str:
     """``name``, which becomes a file's; ValueError unless it is one plain word."""
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ValueError(f"{name!r} can't be a data set's name: it must be one plain word, such as mnist")
+    if not re.fullmatch(r"\w[\w.=-]*", name):
+        raise ValueError(f"{name!r} can't be a name: it must be one plain word: letters, digits, - _ . =")
     return name
 
 

@@ -37,6 +37,14 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A folder to stand in, with a book/results/ of its own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "book/results").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
 def tfd():
     """Arrays as TFD_48x48.mat has them: 120 images, each marked by its number in its first pixel.
 

@@ -226,10 +226,7 @@ def settings(record: Mapping[str, Any]) -> str:
     """The `-p` of a record's recipe: what differs from the recipe of its name."""
     from gan import recipes
 
-    recipe = recipes.parse(dict(record["recipe"]))
-    preset = recipes.recipe(recipe.name)
-    changed = [f for f in type(recipe).model_fields if getattr(recipe, f) != getattr(preset, f)]
-    return " ".join([recipe.name, *(f"-p {f} {getattr(recipe, f)}" for f in changed)])
+    return recipes.words(recipes.parse(dict(record["recipe"])))
 
 
 def commands(name: str, record: Mapping[str, Any]) -> list[str]:

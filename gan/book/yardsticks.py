@@ -122,8 +122,10 @@ def measure(
     Each of ``rows`` has a kind's ``name``, its ``estimate`` (`gan.parzen.estimate_samples`), its mean
     `sharpness`, and the ``seconds`` that making and measuring it took.
 
-    ValueError for points, and for an ``n`` out of range.
+    ValueError for points, and for an ``n`` or a ``seed`` out of range.
     """
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed = {seed}: k-means takes those from 0 on that are less than 2^32")
     dataset = data.load(recipe.dataset, data_dir)
     if len(dataset.shape) < 3:
         raise ValueError(f"recipe {recipe.name!r} has no images: yardsticks are made of images")
