@@ -345,7 +345,7 @@ def score_table(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def ladder(found: pd.DataFrame) -> dict[str, tuple[str, float, float]]:
-    """For `drawings.ladder`: Table 1's MNIST figures and those of `scores`, but for those below −100 nats.
+    """For `experiments.ladder`: Table 1's MNIST figures and those of `scores`, but for those below −100 nats.
 
     A name -> whose it is, nats, and the ± beside it: between seeds, or with one seed between test images.
     """
