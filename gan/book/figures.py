@@ -202,7 +202,7 @@ def picture(array: NDArray[np.uint8], width: int = 720) -> Image.Image:
 
 
 def _with_palette(array: NDArray[np.uint8]) -> Image.Image:
-    """A picture (h, w, 4) whose alpha is 0 or 255, in the nearest of 255 colours and one that is transparent."""
+    """A picture (h, w, 4), alpha 0 or 255, in the nearest of 255 colours and one that is transparent."""
     colours = Image.fromarray(array[:, :, :3])
     colours = colours.quantize(255, Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
     image = Image.fromarray(np.where(array[:, :, 3] > 0, np.asarray(colours), 255).astype(np.uint8), "P")

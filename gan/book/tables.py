@@ -1,8 +1,7 @@
-"""What the book's notebooks share: refusing unknown parameters, and showing where a number comes from."""
+"""The tables of the book's notebooks, and where a number comes from."""
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from IPython.display import HTML
 from ..recipes import Recipe, parse
 from ..recipes import recipe as preset_of
 from ..runs import Run, find_result, published
+from .opening import check_parameters as check_parameters  # where it stood
 from .yardsticks import sharpness
 
 PROVENANCE = (
@@ -61,23 +61,6 @@ STAND_INS = {
     "noise": "均匀噪声",
 }
 """Those of `gan.book.yardsticks`, for the book's tables."""
-
-
-def check_parameters(cells: Sequence[str]) -> None:
-    """Refuse a parameter that a notebook lacks; ``cells`` is IPython's ``In``.
-
-    papermill puts the parameters that it is given into a cell of their own, right after the cell
-    tagged ``parameters``, and only warns of a name that this cell lacks; here it is a ValueError.
-    """
-    for defaults, injected in pairwise(cells):
-        if not injected.startswith("# Parameters\n"):
-            continue
-        known = _assigned(defaults)
-        if unknown := _assigned(injected) - known:
-            raise ValueError(
-                f"this notebook has no parameter {', '.join(sorted(unknown))}; "
-                f"it has: {', '.join(sorted(known))}"
-            )
 
 
 def provenance(run: Run) -> HTML:
@@ -457,9 +440,3 @@ def _changes(record: dict[str, Any]) -> str:
 
 def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _assigned(source: str) -> set[str]:
-    """The names that a cell of plain assignments gives a value to."""
-    targets = [t for node in ast.parse(source).body if isinstance(node, ast.Assign) for t in node.targets]
-    return {target.id for target in targets if isinstance(target, ast.Name)}
