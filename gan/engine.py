@@ -33,7 +33,7 @@ def pick_device(device: str = "auto") -> torch.device:
         device = "cuda" if has_cuda else "mps" if has_mps else "cpu"
     try:
         where = torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise ValueError(f"device = {device!r}: it must be auto, cpu, cuda, cuda:0, … or mps") from None
     if (where.type == "cuda" and not has_cuda) or (where.type == "mps" and not has_mps):
         raise ValueError(f"device = {device!r} is not available here; auto or cpu is")

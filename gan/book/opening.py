@@ -89,7 +89,8 @@ def need_results(*names: str) -> None:
     if leave_out in shell.input_transformers_cleanup:  # of an earlier call
         shell.input_transformers_cleanup.remove(leave_out)
     if lacking := [name for name in names if not _is_there(name)]:
-        print(f"这里没有 book/results/ 里的 {'、'.join(lacking)}：凡是引用发布的运行的地方都略去，其余照常。")
+        some = "、".join(lacking[:3]) + (" 等" if len(lacking) > 3 else "")
+        print(f"这里没有 book/results/ 里的 {some}，在仓库里运行才有：引用它们的地方都略去，其余照常。")
         shell.input_transformers_cleanup.append(leave_out)
 
 
