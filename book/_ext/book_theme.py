@@ -27,9 +27,10 @@ ROLES = {
 # What the theme itself would write: in the footer, and with the button for issues.
 WORDS = {
     "© Copyright ": "© ",
-    "title=Issue%20on%20page%20%2F": f"title={quote('勘误：')}",
+    "=Issue%20on%20page%20%2F": f"={quote('勘误：')}",
     "&amp;body=Your%20issue%20content%20here.": "",
     "&body=Your%20issue%20content%20here.": "",
+    "&issue[description]=Your%20issue%20content%20here.": "",  # GitLab's
 }
 
 # Formulas are set by MathJax: without scripts the page says so.

@@ -118,7 +118,7 @@ def table1(*names: str) -> pd.DataFrame:
 def course(run: Run) -> dict[str, Any] | None:
     """What a sweep wrote of a published ``run`` to book/results/course/, where it was followed."""
     path = run.folder.parent / "course" / f"{run.folder.name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
 
 
 def last_weights(record: Mapping[str, Any]) -> dict[int, float]:
@@ -203,7 +203,7 @@ def likelihoods(estimates: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 def yardsticks(name: str = "mnist") -> dict[str, Any]:
     """What `python -m gan yardsticks` wrote to book/results/yardsticks/, seen as `bench` sees it."""
     path = find_result(f"yardsticks/{name}.json", f"no yardsticks (`python -m gan yardsticks {name}`)")
-    return json.loads(path.read_text())
+    return json.loads(path.read_text("utf-8"))
 
 
 def scores(dataset: str = "mnist") -> pd.DataFrame:
@@ -390,7 +390,7 @@ def _figure(estimate: Mapping[Any, Any]) -> str:
 def sweeps(recipe: str) -> list[dict[str, Any]]:
     """What `python -m gan sweep` wrote of ``recipe`` to book/results/sweep/, the recipe as it is first."""
     folder = find_result(f"sweep/{recipe}.json", "no sweep (`python -m gan sweep` writes it)").parent
-    records = [json.loads(path.read_text()) for path in folder.glob(f"{recipe}*.json")]
+    records = [json.loads(path.read_text("utf-8")) for path in folder.glob(f"{recipe}*.json")]
     return sorted(
         (record for record in records if record["recipe"]["name"] == recipe),
         key=lambda record: (len(_changes(record)), _changes(record)),
