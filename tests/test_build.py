@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import nbformat
 import papermill
 import papermill.cli
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -309,3 +311,13 @@ def test_the_book_is_built_where_only_ascii_can_be_printed_and_home_cannot_be_wr
         assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
         assert words in done.stderr and "one.ipynb: ran" in done.stdout
     assert "IPython" not in outputs(toy, "_build/executed/one.ipynb")
+
+
+def test_binder_installs_the_library_beside_a_torch_for_the_cpu():
+    packages = yaml.safe_load((ROOT / ".binder/environment.yml").read_text("utf-8"))["dependencies"]
+    bounds = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    assert {"torch>=2.11", "torchvision>=0.26"} <= {*bounds}
+    assert {"pytorch-cpu>=2.11", "torchvision>=0.26", "pip"} <= {*packages}
+    script = ROOT / ".binder/postBuild"
+    assert os.access(script, os.X_OK) and "pip install" in script.read_text("utf-8")
+    assert subprocess.run(["sh", "-n", script]).returncode == 0
