@@ -49,6 +49,7 @@ def parameters(path):
     return {name: value for name, value in re.findall(r"^(\w+) = (.+?)(?:  #.*)?$", code(path)[0], re.M)}
 
 
+@pytest.mark.slow  # the notebooks' imports
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_parameter_of_a_notebook_is_checked_in_its_first_cells(path, monkeypatch):
     open_notebook(path, monkeypatch)

@@ -201,8 +201,8 @@ def test_table_1_has_the_papers_figures_and_the_mean_over_our_seeds(alone):
         *("138 ± 2", "121 ± 1.6", "214 ± 1.1", "225 ± 2", "221.0 ± 3.6", "222.0 ± 3.6")
     ]
     assert table["轮数"].tolist()[3:] == ["–", "40、39、38", "30、30、30"]
-    alone = tables.table1("mnist-s1")  # ± between test images
-    assert alone["测试集对数似然（纳特）"].tolist()[-2:] == ["218.0 ± 2.0", "219.0 ± 2.0"]
+    one = tables.table1("mnist-s1")  # ± between test images
+    assert one["测试集对数似然（纳特）"].tolist()[-2:] == ["218.0 ± 2.0", "219.0 ± 2.0"]
     publish(alone, "other", gan.recipe("mnist"), 3, parzen=1.0)
     assert len(tables.table1("mnist", "other")) == 5  # without a best epoch no such row
 
