@@ -69,7 +69,7 @@ def sweep(
 
 def _before(path: Path, recipe: Recipe) -> list[dict[str, Any]]:
     """The scores in ``path``, where they are of a beginning of ``recipe``'s run."""
-    record = json.loads(path.read_text("utf-8")) if path.exists() else None
+    record = json.loads(path.read_text()) if path.exists() else None
     if record and parse(record["recipe"]).model_copy(update={"epochs": recipe.epochs}) == recipe:
         return record["scores"]
     return []
