@@ -70,7 +70,7 @@ class Bench:
 
     def __init__(self, device: torch.device, rounds: int, data_dir: str | None, peer: Path | None) -> None:
         self.device, self.rounds, self.data_dir, self.peer = device, rounds, data_dir, peer
-        self.compiles = engine.choose("auto", device, engine.PAYS) == "compiled"
+        self.compiles = engine.choose("auto", device, max(engine.PAYS.values())) == "compiled"
         try:
             mnist = data.load("mnist", data_dir)
             self.train, self.test, self.images = mnist.x_train, mnist.x_test, "MNIST"
@@ -295,7 +295,11 @@ class Bench:
         def build() -> None:
             subprocess.run([sys.executable, ROOT / "book" / "build.py"], check=True, capture_output=True)
 
-        build()
+        try:
+            build()
+        except subprocess.CalledProcessError as error:
+            reason = error.stderr.decode().strip().splitlines()[-1:]
+            raise ValueError(f"the row book: book/build.py fails here ({''.join(reason)})") from None
         self.row("make book, unchanged", "call", {"ours": lambda: self.seconds(build)}, against="ours")
 
     # How time grows

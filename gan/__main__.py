@@ -78,12 +78,12 @@ def publish(arguments: argparse.Namespace) -> None:
 def yardsticks(arguments: argparse.Namespace) -> None:
     from .book import yardsticks
 
-    recipe = gan.recipe(arguments.recipe)
+    recipe = gan.recipe(arguments.recipe, **dict(arguments.parameters))
     record = yardsticks.measure(recipe, arguments.n, arguments.seed, data_dir=arguments.data_dir)
     for row in record["rows"]:
         figure = row["estimate"]
         print(f"{row['name']:8} {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
-    out = arguments.out or Path("book/results/yardsticks") / f"{recipe.name}.json"
+    out = arguments.out or Path("book/results/yardsticks") / f"{record['recipe']}.json"
     gan.runs.write_json(out, record)
     print(f"{out}: {record['seconds']:.0f} s")
 
@@ -136,6 +136,7 @@ OPTIONS: dict[Callable[[argparse.Namespace], None], dict[str, dict[str, Any]]] =
     },
     yardsticks: {
         "recipe": {"help": "the recipe whose data and protocol are used"},
+        "-p": TRAINING["-p"],
         "-n": {"type": int, "default": 10_000, "help": "how many samples of each kind"},
         "--seed": {"type": int, "default": 0, "help": "of the draws and of k-means"},
         "--out": {"type": Path, "help": "default: book/results/yardsticks/RECIPE.json"},

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import platform
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -23,7 +25,8 @@ from .algorithm1 import ITERATIONS, Masks, Players
 
 ENGINES = ("eager", "compiled", "graph")
 """Each operation by itself; gradients fused by torch.compile (and, on CUDA, recorded); recorded on CUDA."""
-PAYS = 10_000  # updates from which on compiling, half a minute, saves more than it costs
+PAYS = {"cpu": 10_000, "cuda": 30_000}
+"""Updates from which on compiling, up to half a minute, saves more than it costs."""
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -38,6 +41,17 @@ def pick_device(device: str = "auto") -> torch.device:
     if (where.type == "cuda" and not has_cuda) or (where.type == "mps" and not has_mps):
         raise ValueError(f"device = {device!r} is not available here; auto or cpu is")
     return where
+
+
+@contextmanager
+def at(device: torch.device) -> Iterator[None]:
+    """With ``device`` as the current one, on which graphs are recorded; convolutions repeatable, no TF32."""
+    if device.type != "cuda":
+        yield
+        return
+    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    with torch.cuda.device(device), exact:
+        yield
 
 
 def describe(device: torch.device) -> str:
@@ -63,7 +77,7 @@ def choose(engine: str, device: torch.device, updates: int) -> str:
         raise ValueError(f'engine = "graph" records CUDA graphs; on {device.type} eager or compiled is right')
     if engine != "auto":
         return engine
-    if updates >= PAYS and device.type in ("cpu", "cuda") and _compiler_works(device):
+    if updates >= PAYS.get(device.type, math.inf) and _compiler_works(device):
         return "compiled"
     return "graph" if device.type == "cuda" else "eager"
 
@@ -136,17 +150,18 @@ class Shared(Players):
 
 
 class Recorded:
-    """An iteration as a CUDA graph: called once as it is, then recorded, then replayed.
+    """An iteration as a CUDA graph: run once as it is, then recorded, then replayed.
 
-    A graph holds the optimizers' momenta as they were when it was recorded, so it is recorded anew when
-    they change (once per epoch); rates are tensors, which it reads.
+    A graph holds the optimizers' momenta as they were when it was recorded, so all begins anew when they
+    change (once per epoch); rates are tensors, which it reads. A smaller, last minibatch is not recorded.
     """
 
     def __init__(self, iterate: Callable[[Sequence[Tensor]], Tensor], players: Players) -> None:
         self.iterate = iterate
         self.optimizers = [players.g_optimizer, players.d_optimizer]
         self.minibatches: list[Tensor] = []
-        self.recorded_with: Any = None
+        self.settings: Any = None
+        self.replay: Callable[[], None] | None = None
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 device = group["params"][0].device
@@ -154,15 +169,18 @@ class Recorded:
                 group["capturable"] = True
 
     def __call__(self, minibatches: Sequence[Tensor]) -> Tensor:
-        if not self.minibatches:  # optimizers make their state now, and compilers their programs
-            self.minibatches = [x.clone() for x in minibatches]
-            return aside(partial(self.iterate, self.minibatches))
-        for kept, x in zip(self.minibatches, minibatches, strict=True):
-            kept.copy_(x)
-        constants = [{**group, "params": 0, "lr": 0} for o in self.optimizers for group in o.param_groups]
-        if constants != self.recorded_with:
+        settings = [{**group, "params": 0, "lr": 0} for o in self.optimizers for group in o.param_groups]
+        self.minibatches = self.minibatches or [torch.empty_like(x) for x in minibatches]
+        if fits := [x.shape for x in minibatches] == [kept.shape for kept in self.minibatches]:
+            for kept, x in zip(self.minibatches, minibatches, strict=True):
+                kept.copy_(x)
+            minibatches = self.minibatches
+        if settings != self.settings:  # optimizers make what they keep now, and compilers their programs
+            self.settings, self.replay, fits = settings, None, False
+        if not fits:
+            return aside(partial(self.iterate, minibatches))
+        if not self.replay:
             self.replay, self.result = record(partial(self.iterate, self.minibatches))
-            self.recorded_with = constants
         self.replay()
         return self.result
 

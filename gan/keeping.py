@@ -188,15 +188,12 @@ def film_of(run: Run) -> dict[int, Tensor]:
     if not epochs:
         return {}
     with Image.open(run.folder / "film.png") as picture:
-        frames = torch.from_numpy(_untile(np.asarray(picture), columns=len(epochs), gap=1))
+        frames = torch.from_numpy(_untile(np.asarray(picture), FILM, columns=len(epochs), gap=1))
     return dict(zip(epochs, frames.unflatten(0, (-1, len(epochs))).unbind(1), strict=True))
 
 
-def _untile(picture: NDArray[np.uint8], columns: int, gap: int) -> NDArray[np.uint8]:
-    """The images of a picture made of square ones ``gap`` pixels apart, uint8 (n, c, h, w)."""
-    width = (picture.shape[1] + gap) // columns
-    cells = np.pad(picture, ((0, gap), (0, gap), (0, 0)))
-    rows = cells.reshape(-1, width, columns, width, cells.shape[2]).transpose(0, 2, 4, 1, 3)
-    return rows[:, :, :-1, : width - gap, : width - gap].reshape(
-        -1, cells.shape[2] - 1, width - gap, width - gap
-    )
+def _untile(picture: NDArray[np.uint8], rows: int, columns: int, gap: int) -> NDArray[np.uint8]:
+    """The images of a picture made of ones ``gap`` pixels apart, uint8 (n, c, h, w)."""
+    cells = np.pad(picture, ((0, gap), (0, gap), (0, 0)))  # the last channel is alpha
+    apart = cells.reshape(rows, len(cells) // rows, columns, -1, cells.shape[2]).transpose(0, 2, 4, 1, 3)
+    return apart[:, :, :-1, :-gap, :-gap].reshape(rows * columns, -1, *(n - gap for n in apart.shape[3:]))

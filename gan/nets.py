@@ -90,8 +90,12 @@ class Generator(nn.Module):
         self, inputs: int, init: Init, sparse: int, bias: Tensor | None, deconv: tuple[int, int, int] | None
     ) -> nn.Module:
         if deconv:
-            if len(self.shape) != 3 or (self.shape[1] - deconv[1]) % deconv[2] or self.shape[1] < deconv[1]:
-                raise ValueError(f"g_deconv = {deconv} makes no images of shape {self.shape}")
+            height, width = self.shape[1:] if len(self.shape) == 3 else (0, 1)
+            if height != width or (height - deconv[1]) % deconv[2] or height < deconv[1]:
+                raise ValueError(
+                    f"g_deconv = {deconv} makes no images of shape {self.shape}: it makes square ones of "
+                    f"{deconv[1]} + a multiple of {deconv[2]} pixels a side"
+                )
             made = Deconv(*deconv, self.shape, init)
             if math.prod(made.maps) != inputs:
                 raise ValueError(

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from .files import plain_word
+
+Name = Annotated[str, AfterValidator(plain_word)]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -16,8 +19,6 @@ AtLeast1 = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Init = Positive | Literal["pytorch"]
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "linear"]
-Images = Literal["mnist", "tfd", "faces", "cifar10", "digits"]
-Targets = Literal["gaussian", "mixture", "laplace", "uniform", "cauchy", "far", "intervals", "ring", "grid"]
 
 
 def about(default: Any, title: str, description: str) -> Any:
@@ -31,7 +32,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     name: str = Field(title="配方", description="the recipe's name")
-    dataset: Images | Targets = about("mnist", "数据集", "a data set of gan.data, or a target of gan.toy")
+    dataset: Name = about("mnist", "数据集", "of gan.data, a target of gan.toy, or NAME for your NAME.npz")
     valid: Natural = about(
         10_000, "留作验证的训练图像数", "training images held out at the end, to choose σ on; 0: none"
     )
@@ -304,8 +305,7 @@ def recipe(name: str, /, **fields: Any) -> Recipe:
             f"a recipe has no field {', '.join(sorted(unknown))}; "
             f"it has: {', '.join(f for f in Recipe.model_fields if f != 'name')}"
         )
-    given = {field: value for field, value in fields.items() if value is not None}
-    return parse({"name": name, **PRESETS[name], **given})
+    return parse({"name": name, **PRESETS[name], **{k: v for k, v in fields.items() if v is not None}})
 
 
 def parse(fields: dict[str, Any]) -> Recipe:

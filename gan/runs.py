@@ -114,7 +114,8 @@ class Run:
                 f"{self.folder} has no weights of the {which} ({reason}): "
                 f"they come from `python -m gan train {self.recipe.name}`"
             )
-        network = networks(stage, data.SHAPES[stage.dataset])[player]
+        shape = self.record.get("shape") or data.SHAPES[stage.dataset]  # which old records do not have
+        network = networks(stage, shape)[player]
         network.load_state_dict(weights)
         return network.eval()
 
@@ -195,6 +196,7 @@ def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> d
         "seconds": 0.0,
         "commit": _commit(),
         "data_sha256": dataset.digest,
+        "shape": list(dataset.shape),
     }
 
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from . import data, runs
 from .algorithm1 import STATISTICS, Players, cap_norms
-from .engine import choose, iteration, join, mean, pick_device, processes, tell
+from .engine import at, choose, iteration, join, mean, pick_device, processes, tell
 from .keeping import Averages, Checkpoints, Film, History, Part, RandomNumbers, beginning, known_state
 from .nets import Discriminator, Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
@@ -140,10 +140,10 @@ def play(
     """The loop: epoch by epoch, to the recipe's last one; its files stand in ``folder``."""
     recipe, engine, done = game.recipe, runs.latest(record)["engine"], len(game.history)
     x = resident(game.images, game.device)
-    iterations = len(x) // (recipe.batch_size * recipe.k)
+    n = iterations(recipe, len(x))
     iterate = iteration(game.players, recipe.updates, engine, game.device)
     checkpoints = Checkpoints(folder, record)
-    length = {"total": recipe.epochs * iterations, "initial": done * iterations}
+    length = {"total": recipe.epochs * n, "initial": done * n}
     with tqdm(**length, unit="it", disable=not progress, leave=False) as bar:
         for epoch in range(done + 1, recipe.epochs + 1):
             start = time.perf_counter()
@@ -156,7 +156,7 @@ def play(
                 totals += statistics
                 game.averages.follow()
                 bar.update()
-            row = game.history.add(epoch, mean(totals / iterations), time.perf_counter() - start)
+            row = game.history.add(epoch, mean(totals / n), time.perf_counter() - start)
             if not all(map(math.isfinite, row.values())):
                 raise FloatingPointError(
                     f"epoch {epoch}: the losses are no longer finite ({row}); {folder} keeps the last good "
@@ -175,18 +175,25 @@ def resident(images: Any, device: torch.device) -> Tensor:
     return x[:, None] if x.ndim == 3 else x.movedim(-1, 1)
 
 
+def iterations(recipe: Recipe, images: int) -> int:
+    """How many iterations an epoch has: each has k minibatches, the last of which may be smaller.
+
+    Many processes leave out what they can't share equally.
+    """
+    return -(-(images - images % processes()) // recipe.batch_size) // recipe.k
+
+
 def updates(
     iterate: Callable[[Sequence[Tensor]], Tensor], players: Players, recipe: Recipe, x: Tensor, epoch: int
 ) -> Iterator[Tensor]:
-    """Epoch ``epoch`` of its stage: every row of ``x`` once (less what fills no iteration), in random order.
+    """Epoch ``epoch`` of its stage: every row of ``x`` once, in random order, but for an iteration not full.
 
     Yields each iteration's statistics as they are, on the device; nothing here waits for it.
     """
-    size = recipe.batch_size * recipe.k
-    iterations = len(x) // size
-    order = torch.randperm(len(x)).to(x.device)
-    for i in range(iterations):  # line 1 of Algorithm 1
-        _schedule(players, recipe, epoch, update=(epoch - 1) * iterations + i)
+    size, n = recipe.batch_size * recipe.k, iterations(recipe, len(x))
+    order = torch.randperm(len(x))[: len(x) - len(x) % processes()].to(x.device)
+    for i in range(n):  # line 1 of Algorithm 1
+        _schedule(players, recipe, epoch, update=(epoch - 1) * n + i)
         rows = x[order[i * size : (i + 1) * size]]
         if rows.dtype == torch.uint8:
             rows = data.prepare(rows.float() / 255, recipe.scaling)
@@ -265,7 +272,8 @@ def _own(folder: Path, overwrite: bool, device: torch.device) -> Iterator[None]:
             runs.clear(folder)
 
     lock = FileLock(folder / ".lock", timeout=0)
-    with torch.random.fork_rng([device.index or 0] if device.type == "cuda" else []):
+    cuda = device.type == "cuda"
+    with at(device), torch.random.fork_rng([torch.cuda.current_device()] if cuda else []):
         try:
             tell(occupy)
         except Timeout:
@@ -290,7 +298,7 @@ def _begin(
     begun: Run | None,
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """run.json to go on with, and the state: a checkpoint's, or what is known of ``begun``'s, or none."""
-    iterations = len(dataset.split(recipe.valid)[0]) // (recipe.batch_size * recipe.k)
+    n = iterations(recipe, len(dataset.split(recipe.valid)[0]))
     record = runs.new_record(recipe, device, dataset)
     if processes() > 1:
         record["device"] = f"{processes()} × {record['device']}"
@@ -304,12 +312,12 @@ def _begin(
         kept = runs.latest(before).get("engine", "eager")
         if engine == "auto" and (kept != "graph" or device.type == "cuda"):
             engine = kept
-    record["engine"] = choose(engine, device, recipe.epochs * iterations)
+    record["engine"] = choose(engine, device, recipe.epochs * n)
     if state:
         record = runs.resumed_record(before, record, len(state["history"]))
     elif begun:
         weights = "float32" if (begun.folder / runs.CHECKPOINT).exists() else "rounded"
         record = runs.resumed_record(begun.record, record, len(begun.history), weights)
-        state = known_state(begun, iterations)
+        state = known_state(begun, n)
     runs.write_record(folder, record)
     return record, state

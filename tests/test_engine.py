@@ -209,9 +209,10 @@ def assert_near(ones, others, rtol=1e-4, atol=1e-5):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["simultaneous", "alternating", "pytorch-gan"])
 def test_compiled_updates_are_the_eager_ones(compiler, name):
-    compiled = play(RECIPES[name], "compiled")
+    n = 1190 if name == "simultaneous" else 1200  # the last minibatch is smaller, or is not
+    compiled = play(RECIPES[name], "compiled", n=n)
     assert len(compiled[1]) == 50
-    assert_near(compiled, play(RECIPES[name], "eager"))
+    assert_near(compiled, play(RECIPES[name], "eager", n=n))
 
 
 @pytest.mark.slow
@@ -324,7 +325,7 @@ def test_a_run_without_an_engine_was_an_eager_one(tmp_path, monkeypatch):
     record = json.loads((tmp_path / "run.json").read_text())
     del record["engine"]
     (tmp_path / "run.json").write_text(json.dumps(record))
-    monkeypatch.setattr(engine, "PAYS", 1)  # a new run would be compiled
+    monkeypatch.setattr(engine, "PAYS", {"cpu": 1})  # a new run would be compiled
     monkeypatch.setattr(engine, "_compiler_works", lambda device: True)
     monkeypatch.setattr(runs, "describe", lambda device: "another machine")
     (resumed,) = train(epochs(2), tmp_path).record["resumed"]
@@ -337,13 +338,13 @@ def test_a_run_without_an_engine_was_an_eager_one(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("device", "updates", "works", "expected"),
     [
-        ("cpu", engine.PAYS, True, "compiled"),
-        ("cpu", engine.PAYS - 1, True, "eager"),
-        ("cpu", engine.PAYS, False, "eager"),
-        ("cuda", engine.PAYS, True, "compiled"),
-        ("cuda", engine.PAYS - 1, True, "graph"),
-        ("cuda", engine.PAYS, False, "graph"),
-        ("mps", engine.PAYS, True, "eager"),
+        ("cpu", engine.PAYS["cpu"], True, "compiled"),
+        ("cpu", engine.PAYS["cpu"] - 1, True, "eager"),
+        ("cpu", engine.PAYS["cpu"], False, "eager"),
+        ("cuda", engine.PAYS["cuda"], True, "compiled"),
+        ("cuda", engine.PAYS["cuda"] - 1, True, "graph"),
+        ("cuda", engine.PAYS["cuda"], False, "graph"),
+        ("mps", 10**9, True, "eager"),
     ],
 )
 def test_the_engine_is_the_fastest_that_works_and_pays(monkeypatch, device, updates, works, expected):
@@ -357,9 +358,9 @@ def test_a_compiler_that_fails_is_not_chosen(monkeypatch):
         raise RuntimeError("no C++ compiler")
 
     monkeypatch.setattr(torch, "compile", fail)
-    assert engine.choose("auto", CPU, engine.PAYS) == "eager"
+    assert engine.choose("auto", CPU, engine.PAYS["cpu"]) == "eager"
     monkeypatch.setattr(torch, "compile", lambda function: function)
-    assert engine.choose("auto", CPU, engine.PAYS) == "compiled"
+    assert engine.choose("auto", CPU, engine.PAYS["cpu"]) == "compiled"
 
 
 @pytest.mark.parametrize(
@@ -405,7 +406,8 @@ def recorded(recipe, monkeypatch, seen):
         plain = partial(algorithm1.ITERATIONS[recipe.updates], players)
 
         def iterate(minibatches):
-            seen["buffers"].add(tuple(x.data_ptr() for x in minibatches))
+            if len(minibatches[-1]) == recipe.batch_size:  # no graph for an epoch's last, smaller one
+                seen["buffers"].add(tuple(x.data_ptr() for x in minibatches))
             return plain(minibatches)
 
         seen["graph"], seen["buffers"] = graph, set()
@@ -420,6 +422,7 @@ def recorded(recipe, monkeypatch, seen):
     [
         {},
         {"updates": "alternating", "k": 2},
+        {"batch_size": 35},
         {"optimizer": "adam", "learning_rate": 2**-9, "learning_rate_decay": 2.0},
     ],
     ids=str,
@@ -500,7 +503,7 @@ import sys
 from gan.__main__ import main
 for updates in ("simultaneous", "alternating"):
     for epochs in ("1", "2"):
-        fields = {"updates": updates, "epochs": epochs, "batch_size": 300, "d_init": 0.1}
+        fields = {"updates": updates, "epochs": epochs, "batch_size": 350, "d_init": 0.1}
         options = [word for field, value in fields.items() for word in ("-p", field, str(value))]
         out = f"{sys.argv[1]}/{updates}"
         assert main(["train", "digits", *options, "--device", "cpu", "--out", out]) == 0
@@ -522,7 +525,7 @@ def test_two_processes_train_the_run_of_one(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("recipe digits") == 4  # of the two processes one speaks
     for updates in ("simultaneous", "alternating"):
-        fields = {"updates": updates, "batch_size": 300, "d_init": 0.1}
+        fields = {"updates": updates, "batch_size": 350, "d_init": 0.1}
         one = train(gan.recipe("digits", epochs=2, **fields), tmp_path / "one" / updates)
         two = runs.Run.load(tmp_path / updates)
         assert two.finished and two.record["device"].startswith("2 × CPU")

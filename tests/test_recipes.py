@@ -214,7 +214,9 @@ def test_a_recipe_is_frozen():
         ("tfd", {"g_batch_norm": "meant"}, ["g_batch_norm = 'meant'", "g_front"]),
         ("cifar10-conv", {"max_norm": 1}, ["g_deconv = (80, 5, 3)", "max_norm"]),
         ("cifar10-conv", {"g_output_sparse": 10}, ["g_deconv = (80, 5, 3)", "g_output_sparse"]),
-        ("mnist", {"dataset": "lfw"}, ["dataset", "'lfw'"]),
+        ("mnist", {"dataset": "../mine"}, ["dataset", "'../mine'", "one plain word"]),
+        ("mnist", {"dataset": ""}, ["dataset", "''", "one plain word"]),
+        ("mnist", {"dataset": 3}, ["dataset = 3", "string"]),
     ],
 )
 def test_bad_values_are_one_clear_line(name, fields, words):

@@ -25,7 +25,10 @@ def test_a_goal_is_reached_by_what_was_measured_and_by_nothing_else():
         row("make book, unchanged", "ours", seconds=15.1),
         row("Parzen, ten σ", "ours", ratio=3896.6, fraction=0.5),
     ]
-    table = speed.goals({"on": "cpu", "rows": rows})
+    every = speed.goals({"on": "cpu", "rows": rows})
+    assert len(every) == len(speed.GOALS) and every["达到"].tolist().count("–") == 3
+    assert (every["实测"] == "没有量过").tolist() == (every["达到"] == "–").tolist()
+    table = every[every["达到"] != "–"]
     assert table["项目"].tolist() == [
         *("pytorch-gan, update", "mnist, update", "Parzen, ten σ", "Parzen, ten σ", "make book, unchanged")
     ]
@@ -71,21 +74,22 @@ def test_no_measurement_is_one_clear_line(alone):
 
 
 def test_the_book_has_the_measurements_that_it_shows():
-    assert [path.stem for path in RECORDS][:1] == ["cpu"]
+    assert [path.stem for path in RECORDS] == ["cpu", "cuda"]
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
 def test_a_published_measurement_is_whole(path):
     record = json.loads(path.read_text())
     assert record["commit"] and not record["commit"].endswith("-dirty")
-    assert record["rounds"] >= 5 and record["images"] == "MNIST"
+    assert record["rounds"] >= 2 and record["images"] == "MNIST"
     for found in record["rows"]:
         assert found["contestant"] in speed.CONTESTANTS
         assert 0 < found["fastest"] <= found["seconds"] <= found["slowest"]
         assert found["fraction"] < 1.1 if "fraction" in found else True  # a floor is a floor, but for noise
-    goals = speed.goals(record | {"on": path.stem})
-    assert len(goals) == len(speed.GOALS)
-    for table in record["doublings"]:
+    if path.stem == "cpu":  # on the GPU, which was there for minutes, two of the measures ran
+        assert record["rounds"] >= 5 and len(record["doublings"]) == 5
+        assert "没有量过" not in speed.goals(record | {"on": "cpu"})["实测"].tolist()
+    for table in record.get("doublings", []):
         assert all(b == 2 * a for a, b in zip(table["sizes"], table["sizes"][1:], strict=False))
 
 

@@ -114,11 +114,11 @@ def _check(run: Run, unfinished: bool, weights: str, data_dir: str | os.PathLike
         )
     if not done:
         raise ValueError(f"{run.folder} has no finished epoch: there is nothing to publish yet")
-    if len(data.SHAPES[run.recipe.dataset]) < 3:
+    dataset = data.load(run.recipe.dataset, data_dir)
+    if len(dataset.shape) < 3:
         raise ValueError(
             f"{run.folder} was trained on {run.recipe.dataset}, which has no images, as a published run must"
         )
-    dataset = data.load(run.recipe.dataset, data_dir)
     if run.record["data_sha256"] != dataset.digest:
         raise ValueError(f"{run.folder} was trained on other {dataset.name} data than is loaded here")
     return dataset

@@ -62,27 +62,22 @@ def provenance(record: dict[str, Any]) -> HTML:
 
 
 def goals(record: dict[str, Any]) -> pd.DataFrame:
-    """`GOALS` beside what was measured."""
+    """`GOALS` beside what was measured, or that it was not."""
     shown: dict[str, Callable[[float], str]] = {
         "ratio": lambda x: f"{_plain(x)} 倍",
         "fraction": "{:.0%}".format,
         "seconds": lambda x: f"{_plain(x)} 秒",
     }
+    found = {(row["row"], row["contestant"]): row for row in record["rows"]}
     rows = []
     for name, contestant, number, on in GOALS:
-        goal = on[record["on"]]
-        for row in record["rows"]:
-            if (row["row"], row["contestant"]) == (name, contestant) and number in row:
-                reached = row[number] <= goal if number == "seconds" else row[number] >= goal
-                rows.append(
-                    {
-                        "项目": name,
-                        "做法": CONTESTANTS[contestant],
-                        "目标": ("≤ " if number == "seconds" else "≥ ") + shown[number](goal),
-                        "实测": shown[number](row[number]),
-                        "达到": "是" if reached else "否",
-                    }
-                )
+        goal, measured = on[record["on"]], found.get((name, contestant), {}).get(number)
+        told = {"实测": "没有量过", "达到": "–"}
+        if measured is not None:
+            reached = measured <= goal if number == "seconds" else measured >= goal
+            told = {"实测": shown[number](measured), "达到": "是" if reached else "否"}
+        sign = "≤ " if number == "seconds" else "≥ "
+        rows.append({"项目": name, "做法": CONTESTANTS[contestant], "目标": sign + shown[number](goal)} | told)
     return pd.DataFrame(rows)
 
 

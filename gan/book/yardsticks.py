@@ -124,9 +124,9 @@ def measure(
 
     ValueError for points, and for an ``n`` out of range.
     """
-    if len(data.SHAPES[recipe.dataset]) < 3:
-        raise ValueError(f"recipe {recipe.name!r} has no images: yardsticks are made of images")
     dataset = data.load(recipe.dataset, data_dir)
+    if len(dataset.shape) < 3:
+        raise ValueError(f"recipe {recipe.name!r} has no images: yardsticks are made of images")
     train = data.as_samples(dataset.split(recipe.valid)[0], recipe.scaling)
     record = runs.new_record(recipe, torch.device("cpu"), dataset)
     rows: list[dict[str, Any]] = []
@@ -139,7 +139,7 @@ def measure(
             | {"sharpness": float(sharpness(samples).mean()), "seconds": round(time.monotonic() - begin, 1)}
         )
     return record | {
-        "recipe": recipe.name,
+        "recipe": runs.default_folder(recipe).name,
         "seeds": {"stand_ins": seed},
         "seconds": round(sum(row["seconds"] for row in rows), 1),
         "iterations": ITERATIONS,
