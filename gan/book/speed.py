@@ -77,7 +77,9 @@ def goals(record: dict[str, Any]) -> pd.DataFrame:
             reached = measured <= goal if number == "seconds" else measured >= goal
             told = {"实测": shown[number](measured), "达到": "是" if reached else "否"}
         sign = "≤ " if number == "seconds" else "≥ "
-        rows.append({"项目": name, "做法": CONTESTANTS[contestant], "目标": sign + shown[number](goal)} | told)
+        rows.append(
+            {"项目": name, "做法": CONTESTANTS[contestant], "目标": sign + shown[number](goal)} | told
+        )
     return pd.DataFrame(rows)
 
 
