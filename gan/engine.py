@@ -37,7 +37,7 @@ def pick_device(device: str = "auto") -> torch.device:
         device = "cuda" if has_cuda else "mps" if has_mps else "cpu"
     try:
         where = torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         where = torch.device("meta")
     if where.type not in ("cpu", "cuda", "mps"):
         raise ValueError(f"device = {device!r}: it must be auto, cpu, cuda, cuda:0, … or mps")

@@ -164,13 +164,13 @@ def default_folder(recipe: Recipe) -> Path:
 
 
 def published(name: str) -> Run:
-    """The published run ``name``, from book/results/ seen from here or from a folder above."""
+    """The published run ``name``, from book/results/ as `find_result` sees it."""
     return Run.load(find_result(f"{name}/{RECORD}", f"no published run {name!r}").parent)
 
 
 def find_result(path: str, what: str = "nothing was published") -> Path:
-    """The file ``path`` of book/results/, seen from here or from a folder above."""
-    above = [Path.cwd(), *Path.cwd().parents]
+    """The file ``path`` of book/results/, seen from here, from a folder above or from gan's own checkout."""
+    above = [Path.cwd(), *Path.cwd().parents, Path(__file__).resolve().parents[1]]
     for results in (base / name for base in above for name in ("results", "book/results")):
         if (results / path).exists():
             return results / path

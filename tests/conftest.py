@@ -63,6 +63,16 @@ def tfd():
 
 
 @pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """A folder in which nothing was published, and a gan that stands in no checkout."""
+    import gan
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(gan.runs, "__file__", str(tmp_path / "site-packages/gan/runs.py"))
+    return tmp_path
+
+
+@pytest.fixture
 def tfd_folder(tfd, tmp_path):
     savemat(tmp_path / "TFD_48x48.mat", tfd)
     return tmp_path

@@ -1,6 +1,7 @@
 """The house: what may import what, and how large a room may be."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -50,8 +51,14 @@ def test_the_library_alone_brings_in_nothing_that_draws():
 def test_rooms_and_functions_fit_what_a_reader_holds():
     assert len(MODULES) <= 18
     for path in MODULES:
-        source = path.read_text()
-        assert len(source.splitlines()) <= 320, path
-        for node in ast.walk(ast.parse(source)):
+        assert len(path.read_text().splitlines()) <= 320, path
+    for path in (*MODULES, *sorted((GAN / "book").glob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
                 assert node.end_lineno - node.lineno < 45, f"{path}: {node.name}"
+
+
+def test_a_notebooks_cells_can_be_read_beside_the_text():
+    for path in sorted((GAN.parent / "book").glob("*.ipynb")):
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            assert cell["cell_type"] != "code" or len(cell["source"]) <= 20, f"{path}: {cell['id']}"

@@ -46,7 +46,7 @@ GOALS: list[tuple[str, str, str, dict[str, float]]] = [
 def load(device: str = "cpu") -> dict[str, Any]:
     """What `python -m gan bench` wrote to book/results/bench/, seen from here or from a folder above."""
     path = find_result(f"bench/{device}.json", "no benchmark (`make bench` writes it)")
-    return json.loads(path.read_text()) | {"on": device}
+    return json.loads(path.read_text("utf-8")) | {"on": device}
 
 
 def provenance(record: dict[str, Any]) -> HTML:
