@@ -75,6 +75,13 @@ def publish(arguments: argparse.Namespace) -> None:
     print(f"{run.folder}: {run.provenance()}")
 
 
+def record(arguments: argparse.Namespace) -> None:
+    from .book import started
+
+    started.note(gan.Run.load(arguments.folder), arguments.end)
+    print(f"written to book/results/{started.FILE}")
+
+
 def yardsticks(arguments: argparse.Namespace) -> None:
     from .book import yardsticks
 
@@ -101,6 +108,7 @@ COMMANDS: dict[Callable[[argparse.Namespace], None], str] = {
     sweep: "train a variant, and follow it on the validation split",
     evaluate: "the Parzen estimate of a run's generator, as in Table 1",
     publish: "measure a run and write it to book/results/",
+    record: "note in book/results/ how a run ended that is not published",
     yardsticks: "Table 1's figure of samples that no model made",
     bench: "time everything beside what one would run instead",
 }
@@ -133,6 +141,10 @@ OPTIONS: dict[Callable[[argparse.Namespace], None], dict[str, dict[str, Any]]] =
         "--average": {"type": float, "help": "decay of the average of G's weights (default: the recipe's)"},
         "--unfinished": {"action": "store_true", "help": "publish it as it stands"},
         "--weights": {"default": "all", "help": "those to keep: all, generators, generator or none"},
+    },
+    record: {
+        "folder": {"type": Path, "help": "a run's folder"},
+        "--end": {"required": True, "metavar": "WHY", "help": "in words, how the training ended"},
     },
     yardsticks: {
         "recipe": {"help": "the recipe whose data and protocol are used"},

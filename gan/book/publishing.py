@@ -22,7 +22,7 @@ from ..nets import Generator
 from ..parzen import estimate
 from ..recipes import Recipe
 from ..runs import HISTORY, Run, write_record
-from . import figures
+from . import figures, started
 
 LARGEST = 6_000_000  # bytes of a published network, more is not kept
 KEPT = ("all", "generators", "generator", "none")
@@ -41,6 +41,8 @@ def publish(
 ) -> Run:
     """Write ``run`` to ``root/name`` as a published run, whole or not at all, and return that.
 
+    Its line in ``root/started.csv`` is added, or put right.
+
     The weights are rounded first, to 8 bits each, or to 16 where that would move a figure by half its
     standard error; all figures and pictures are made with them: what is published is what was measured. The
     pictures are Figure 2 from the first 50 samples of ``z_seed`` (samples.png), Figure 3
@@ -55,6 +57,7 @@ def publish(
     "generator" that is sampled from, or "none".
     """
     dataset = _check(run, unfinished, weights, data_dir)
+    end = started.FINISHED if run.finished else started.STOPPED
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
@@ -68,7 +71,9 @@ def publish(
         if (root / name).exists():
             shutil.rmtree(root / name)
         os.replace(part, root / name)
-    return Run.load(root / name)
+    public = Run.load(root / name)
+    started.note(public, end, root, name)
+    return public
 
 
 def _write(
