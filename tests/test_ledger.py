@@ -135,9 +135,17 @@ def test_claims_are_numbered_in_the_papers_order():
     assert places == sorted(places) and set(places) == set(range(len(SECTIONS)))
 
 
-def test_the_paper_makes_at_least_forty_claims():
-    texts = [claim["claim"].strip() for claim in CLAIMS if claim.get("source", "paper") == "paper"]
-    assert len(texts) == len(set(texts)) >= 40
+def test_the_ledger_has_at_least_95_claims_90_of_them_the_papers():
+    texts = [claim["claim"].strip() for claim in CLAIMS]
+    assert len(texts) == len(set(texts)) >= 95
+    assert sum(claim.get("source", "paper") == "paper" for claim in CLAIMS) >= 90
+
+
+def test_a_note_names_claims_by_their_numbers():
+    for claim in CLAIMS:
+        named = re.findall(r"主张 (\d+) <claim-(\d+)>", claim.get("note", ""))
+        assert all(shown == number and 1 <= int(number) <= len(CLAIMS) for shown, number in named)
+        assert str(claim["id"]) not in dict(named), claim["id"]
 
 
 def users(texts: dict[str, str]) -> dict[str, list[str]]:
@@ -234,6 +242,19 @@ def test_a_new_number_changes_the_verdict():
             run["metrics"]["parzen"]["mean"] = 222.9
             assert ledger.verdict_of(found, runs) == found["fails"]
             run["metrics"]["parzen"]["mean"] = 225.0
+
+
+@pytest.mark.parametrize("worst", range(3))
+@pytest.mark.parametrize("nats, verdict", [(223.0, "已复现"), (222.9, "未能复现")])
+def test_the_worst_seed_decides(worst, nats, verdict):
+    names = ["mnist", "mnist-s1", "mnist-s2"]
+    where = [{"run": name, "value": "parzen.mean", "at_least": 223} for name in names]
+    rule = {"holds": "已复现", "fails": "未能复现", "where": where}
+    found = [nats if seed == worst else 260.0 for seed in range(3)]
+    records = {
+        n: {"metrics": {"parzen": {"mean": m}}, "recipe": {}} for n, m in zip(names, found, strict=True)
+    }
+    assert ledger.verdict_of(rule, records) == verdict
 
 
 def test_a_verdict_on_a_run_looks_at_all_its_seeds():
