@@ -7,6 +7,8 @@ phone.
 pattern, mnist-s[0-9] or sweep/*.
 `{runs} started` lists the trainings of started.csv; the role `{started}`mnist seed=1 发散`` is how many of
 them are of this recipe, with these cells or changed fields, and these words in how they ended.
+`{recorded}`NAME WHAT`` is a number of a record, so that no page types it: `mnist nats`, `mnist epochs`,
+`faces plan` (the length of its recipe), `bench/cpu seconds`, `mnist recipe.momentum_epochs`.
 """
 
 import json
@@ -313,6 +315,43 @@ class Started(SphinxRole):
         return [nodes.inline("", str(count), classes=["record"])], []
 
 
+def recorded(env: BuildEnvironment, name: str, what: str) -> str:
+    """A number of the record ``name``, a run's or `sweep/NAME`; ValueError, one line, where there is none."""
+    from gan import recipes
+
+    paths = depend(env, f"{name}/run.json") or depend(env, f"{name}.json")
+    if what == "plan" and not paths:
+        return str(recipes.recipe(name).epochs)
+    if not paths:
+        raise ValueError(f"book/results holds no {name}")
+    record = json.loads(paths[0].read_text(encoding="utf-8"))
+    tell = {
+        "nats": lambda: figure(record["metrics"]["parzen"]),
+        "epochs": lambda: str(epochs(record)),
+        "plan": lambda: str(recipes.recipe(record["recipe"]["name"]).epochs),
+        "seconds": lambda: duration(record["seconds"]),
+    }
+    try:
+        if what in tell:
+            return tell[what]()
+        for part in what.split("."):
+            record = record[part]
+        return f"{record:g}"
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{name} has no number {what}") from None
+
+
+class Recorded(SphinxRole):
+    """`{recorded}`NAME WHAT``."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        try:
+            name, _, what = self.text.partition(" ")
+            return [nodes.inline("", recorded(self.env, name, what), classes=["record"])], []
+        except ValueError as error:
+            return [], [self.inliner.reporter.error(str(error), line=self.lineno)]
+
+
 def training(line: Mapping[str, str]) -> nodes.list_item:
     """A training in one paragraph."""
     from gan import recipes
@@ -370,5 +409,6 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("runs", Runs)
     app.add_directive("rerun", Rerun)
     app.add_role("started", Started())
+    app.add_role("recorded", Recorded())
     app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
