@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import KernelDensity
 
 import gan
 from gan import data, engine, files, parzen
@@ -281,3 +282,14 @@ def test_the_gpus_parts_are_commands_that_gan_knows(gpu, capsys):
     with pytest.raises(SystemExit):
         gpu.main(["--minutes", "1", "--out", "nowhere", "--only", "sleep"])
     assert "there is no part sleep; there are: tests, seeds" in capsys.readouterr().err
+
+
+def test_scikit_learns_default_is_wrong_in_784_dimensions_and_the_rivals_setting_is_not():
+    """Why `peers` gives KernelDensity one leaf, as the page on speed says."""
+    random = np.random.default_rng(0)
+    x, samples = random.random((20, 784)), random.random((200, 784))
+    ours = parzen.log_likelihood(x, samples, sigma=0.2).numpy()
+    apart = abs(KernelDensity(bandwidth=0.2).fit(samples).score_samples(x) - ours)
+    assert apart.max() > 1000
+    one_leaf = KernelDensity(bandwidth=0.2, leaf_size=len(samples)).fit(samples)
+    np.testing.assert_allclose(one_leaf.score_samples(x), ours, atol=1e-3)

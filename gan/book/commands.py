@@ -1,4 +1,4 @@
-"""The commands that serve the book alone: sweep, publish, yardsticks, bench; each imports what it needs."""
+"""The commands that serve the book alone: sweep, publish, record, yardsticks, bench; each imports what it needs."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def publish(folder: Path, **how: Any) -> None:
     for name, figure in run.record["metrics"].items():
         print(f"{name}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
     print(f"{run.folder}: {run.provenance()}")
+
+
+def record(folder: Path, end: str, data_dir: Path | None) -> None:
+    from . import started
+
+    root = places.results()
+    started.note(gan.Run.load(folder), end, root)
+    print(f"written to {root / started.FILE}")
 
 
 def yardsticks(recipe: str, parameters: dict[str, Any], out: Path | None, **how: Any) -> None:
@@ -79,6 +87,13 @@ def commands(training: dict[str, Any]) -> Commands:
                 "--unfinished": {"action": "store_true", "help": "publish it as it stands"},
                 "--replace": {"action": "store_true", "help": "put it in place of a run of the same recipe"},
                 "--weights": {"default": "all", "help": "all, generators, generator or none (default: all)"},
+            },
+        ),
+        record: (
+            "note in book/results/ how a run ended that is not published",
+            {
+                "folder": {"type": Path, "help": "a run's folder"},
+                "--end": {"required": True, "metavar": "WHY", "help": "in words, how the training ended"},
             },
         ),
         yardsticks: (

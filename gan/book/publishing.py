@@ -22,7 +22,7 @@ from ..nets import Generator
 from ..parzen import estimate
 from ..recipes import Recipe
 from ..runs import HISTORY, RECORD, Run, write_record
-from . import figures, places
+from . import figures, places, started
 
 LARGEST = 6_000_000  # bytes of a published network, more is not kept
 KEPT = ("all", "generators", "generator", "none")
@@ -44,7 +44,7 @@ def publish(
 
     ``root`` is a checkout's book/results/, if no other is given; ``name`` is one plain word. What stands
     there under this name stays until the new run is whole; it stays for good where it is of another
-    recipe, or without ``replace``.
+    recipe, or without ``replace``. Its line in ``root/started.csv`` is added, or put right.
 
     The weights are rounded first, to 8 bits each, or to 16 where that would move a figure by half its
     standard error; all figures and pictures are made with them: what is published is what was measured. The
@@ -64,6 +64,7 @@ def publish(
     dataset = _check(run, unfinished, weights, data_dir)
     recipe = _recipe(run, ema)
     _check_place(place, recipe, replace)
+    end = started.FINISHED if run.finished else started.STOPPED
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
         part = Path(scratch) / name
@@ -73,7 +74,9 @@ def publish(
         run = dataclasses.replace(run, recipe=recipe, record=record)
         _write(part, run, dataset, z_seed, weights, film_of(run) if ema is None else {}, data_dir)
         _exchange(part, place, Path(scratch) / "before")
-    return Run.load(place)
+    public = Run.load(place)
+    started.note(public, end, root, name)
+    return public
 
 
 def _recipe(run: Run, ema: float | None) -> Recipe:
