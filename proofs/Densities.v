@@ -287,6 +287,18 @@ split=> [|x]; first exact: measurable_fun_cst.
 by rewrite /= invr_ge0 ler0n invf_le1 ?ltr0n// ler1n.
 Qed.
 
+Lemma total_finite pd pg : density pd -> density pg -> (total pd pg (D_star pd pg) < +oo)%E.
+Proof.
+move=> Hd Hg; have [[md d0 _] [mg g0 _]] := (Hd, Hg).
+have [HS PS] := D_star_discriminator Hd Hg; have [HF PF] := half_discriminator.
+apply: (@le_lt_trans _ _ (total pd pg (cst 2^-1))); last by rewrite total_half// ltey.
+apply: ge0_le_integral => //; last by move=> x _; have [] := loss_pointwise (d0 x) (g0 x) (PF x).
+- by move=> x _; exact: loss_ge0.
+- exact: measurable_loss.
+- by move=> x _; exact: loss_ge0.
+- exact: measurable_loss.
+Qed.
+
 (* Proposition 1, for densities: D*_G is optimal, and the only optimum almost everywhere on the supports. *)
 Theorem proposition_1 pd pg D : density pd -> density pg -> discriminator D ->
   (V pd pg D <= V pd pg (D_star pd pg))%E /\
@@ -294,16 +306,12 @@ Theorem proposition_1 pd pg D : density pd -> density pg -> discriminator D ->
 Proof.
 move=> Hd Hg HD; have HS := D_star_discriminator Hd Hg.
 have [[md d0 _] [mg g0 _]] := (Hd, Hg).
-have [HL PS] := HS; have [mD PD] := HD; have [HF PF] := half_discriminator.
+have [HL PS] := HS; have [mD PD] := HD.
 have mS := measurable_loss md mg HL; have mDl := measurable_loss md mg mD.
 have LD x := loss_pointwise (d0 x) (g0 x) (PD x).
 have S0 x : (0 <= loss (pd x) (pg x) (D_star pd pg x))%E by exact: loss_ge0.
 have D0 x : (0 <= loss (pd x) (pg x) (D x))%E by exact: loss_ge0.
-have Fin : (total pd pg (D_star pd pg) < +oo)%E.
-  apply: (@le_lt_trans _ _ (total pd pg (cst 2^-1))); last by rewrite total_half// ltey.
-  apply: ge0_le_integral => //; last by move=> x _; have [] := loss_pointwise (d0 x) (g0 x) (PF x).
-  - by move=> x _; exact: loss_ge0.
-  - exact: measurable_loss.
+have Fin := total_finite Hd Hg.
 rewrite !V_total//; split.
   by rewrite lee_opp2; apply: ge0_le_integral => // x _; have [] := LD x.
 split=> [/eqe_oppP Q|Q].
@@ -340,6 +348,108 @@ have := addr_ge0 a0 b0; rewrite le_eqVlt => /predU1P[/esym/eqP + _|c0 /(_ c0) Q]
   by rewrite paddr_eq0// => /andP[/eqP -> /eqP ->].
 have : a + b = a + a by rewrite -mulr2n -[a *+ 2]mulr_natr -[in RHS](divfK (lt0r_neq0 c0) a) -Q mulrAC mulVf ?mul1r.
 by move/addrI.
+Qed.
+
+(* Theorem 1, for densities *)
+Theorem theorem_1 pd pg : density pd -> density pg ->
+  [/\ (forall q, density q -> (C pd pg <= C pd q)%E) <-> {ae mu, forall x, pg x = pd x},
+     C pd pg = (- ln 4)%:E <-> {ae mu, forall x, pg x = pd x} & ((- ln 4)%:E <= C pd pg)%E].
+Proof.
+move=> Hd Hg; have HF := half_discriminator.
+have Below q : density q -> ((- ln 4)%:E <= C pd q)%E.
+  by move=> Hq; have [_ _ /(_ _ HF)] := eq_4 Hd Hq; rewrite V_half.
+have Only q : density q -> C pd q = (- ln 4)%:E <-> {ae mu, forall x, q x = pd x}.
+  move=> Hq; have [_ Q _] := eq_4 Hd Hq; have [_] := proposition_1 Hd Hq HF.
+  rewrite Q V_half// => [[K1 K2]]; have [[_ d0 _] [_ q0 _]] := (Hd, Hq); split=> [/esym /K1|K].
+  - by apply: ae_impl => x /(half_iff (d0 x) (q0 x)).
+  - by apply/esym/K2; apply: ae_impl K => x /(half_iff (d0 x) (q0 x)).
+split; [|exact: Only|exact: Below]; split=> [K|/(Only _ Hg) -> q]; last exact: Below.
+apply/(Only _ Hg)/eqP; rewrite eq_le (Below _ Hg) andbT.
+by rewrite -((Only _ Hd).2 _) ?K//; exact: aeW.
+Qed.
+
+(* log(a/b), +∞ where b = 0 *)
+Definition log_ratio (a b : R) : \bar R := if 0 < b then elog (a / b) else +oo%E.
+
+Definition KL p q : \bar R := E p (fun x => log_ratio (p x) (q x)).
+
+Definition mean p q x : R := (p x + q x) / 2.
+
+Definition JSD p q : \bar R := (2^-1%:E * KL p (mean p q) + 2^-1%:E * KL q (mean p q))%E.
+
+Lemma KL_mean p q m : density p -> density q -> (forall x, m x = (p x + q x) / 2) ->
+  exists2 r : R, E p (fun x => elog (p x / (p x + q x))) = r%:E & KL p m = (ln 2 + r)%:E.
+Proof.
+move=> Hp Hq Hm; have [[mp p0 p1] [mq q0 _]] := (Hp, Hq); have [HS PS] := D_star_discriminator Hp Hq.
+have S1 x : D_star p q x <= 1 by have /andP[] := PS x.
+pose h x := ((p x)%:E * - elog (D_star p q x))%E.
+have h0 x : (0 <= h x)%E by exact: weighted_ge0.
+have mh : measurable_fun setT h by exact: measurable_weighted.
+have Fh : (\int[mu]_x h x < +oo)%E.
+  apply: le_lt_trans (total_finite Hp Hq); apply: ge0_le_integral => //.
+  - by move=> x _; exact: loss_ge0.
+  - exact: measurable_loss.
+  - by move=> x _; rewrite /loss lee_addl// weighted_ge0// ler_subl_addr ler_addl; have /andP[] := PS x.
+have Ih : mu.-integrable setT h.
+  by split=> //; rewrite (eq_integral h) => [|x _]//; rewrite gee0_abs.
+pose u x := (ln 2 * p x)%:E.
+have l2 : 0 <= ln 2 :> R by rewrite -ln1 ler_ln ?posrE ?ltr0n// ler1n.
+have u0 x : (0 <= u x)%E by rewrite lee_fin mulr_ge0.
+have mu' : measurable_fun setT u.
+  by apply/EFin_measurable_fun; apply: measurable_funrM.
+have Eu : (\int[mu]_x u x = (ln 2)%:E)%E.
+  under eq_integral do rewrite /u EFinM.
+  rewrite ge0_integralM_EFin// ?p1 ?mule1//; last exact/EFin_measurable_fun.
+  by move=> x _; rewrite lee_fin.
+have Iu : mu.-integrable setT u.
+  by split=> //; rewrite (eq_integral u) => [|x _]; [rewrite Eu ltey|rewrite gee0_abs].
+have : (\int[mu]_x h x \is a fin_num)%E by rewrite ge0_fin_numE// integral_ge0.
+move=> /fineK Eh; exists (- fine (\int[mu]_x h x)%E).
+  by rewrite E_opp// EFinN Eh.
+rewrite /KL /E (eq_integral (u \- h)%E) => [|x _]; first by rewrite integralB// Eu -Eh.
+rewrite /= /u /h Hm; have := addr_ge0 (p0 x) (q0 x); rewrite le_eqVlt => /predU1P[/esym/eqP|c0].
+  by rewrite paddr_eq0// => /andP[/eqP -> _]; rewrite !mul0e mulr0 sube0.
+rewrite weigh// /log_ratio divr_gt0 ?ltr0n//.
+have := p0 x; rewrite le_eqVlt => /predU1P[<-|px]; first by rewrite mulr0 !mul0r mul0e sube0.
+have -> : p x / ((p x + q x) / 2) = 2 * (p x / (p x + q x)).
+  by rewrite invf_div mulrCA.
+rewrite /elog mulr_gt0 ?divr_gt0 ?ltr0n// lnM ?posrE ?divr_gt0 ?ltr0n//.
+by rewrite -EFinM -EFinB mulrDr mulrN opprK [p x * ln 2]mulrC.
+Qed.
+
+Lemma KL_means pd pg : density pd -> density pg -> exists k l : R,
+  [/\ KL pd (mean pd pg) = k%:E, KL pg (mean pd pg) = l%:E & C pd pg = (- ln 4 + (k + l))%:E].
+Proof.
+move=> Hd Hg; have [r Er Kr] := KL_mean Hd Hg (fun x => erefl (mean pd pg x)).
+have [x|s Es Ks] := @KL_mean pg pd (mean pd pg) Hg Hd; first by rewrite /mean addrC.
+exists (ln 2 + r), (ln 2 + s); split=> //.
+rewrite /C Er; have -> : (fun x => elog (pg x / (pd x + pg x))) = (fun x => elog (pg x / (pg x + pd x))).
+  by apply/funext => x; rewrite addrC.
+by rewrite Es -EFinD addrACA ln_4 addKr.
+Qed.
+
+(* Eq. (5), for densities *)
+Theorem eq_5 pd pg : density pd -> density pg ->
+  (C pd pg = (- ln 4)%:E + (KL pd (mean pd pg) + KL pg (mean pd pg)))%E.
+Proof. by move=> Hd Hg; have [k [l [-> -> ->]]] := KL_means Hd Hg. Qed.
+
+(* Eq. (6), for densities *)
+Theorem eq_6 pd pg : density pd -> density pg -> (C pd pg = (- ln 4)%:E + 2%:E * JSD pd pg)%E.
+Proof.
+move=> Hd Hg; rewrite /JSD; have [k [l [-> -> ->]]] := KL_means Hd Hg.
+transitivity (- ln 4 + 2 * (2^-1 * k + 2^-1 * l))%:E => //.
+by rewrite -mulrDr mulrA divff ?mul1r// pnatr_eq0.
+Qed.
+
+Theorem jsd_nonnegative p q : density p -> density q ->
+  (0 <= JSD p q)%E /\ (JSD p q = 0%E <-> {ae mu, forall x, q x = p x}).
+Proof.
+move=> Hp Hq; have [_ <-] := theorem_1 Hp Hq; rewrite /JSD.
+have [k [l [-> -> ->]]] := KL_means Hp Hq; rewrite -!EFinM -EFinD -mulrDr !lee_fin ler_addl => K.
+split; first by rewrite mulr_ge0// invr_ge0 ler0n.
+split=> [[] /eqP|[] /eqP]; rewrite ?mulf_eq0 ?invr_eq0 ?pnatr_eq0 /=.
+  by move/eqP => ->; rewrite addr0.
+by rewrite -subr_eq0 opprK addrC addNKr => /eqP ->; rewrite mulr0.
 Qed.
 
 End Densities.
