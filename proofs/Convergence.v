@@ -27,26 +27,16 @@ Definition mix (l : R) (p q : X -> R) (x : X) : R := l * p x + (1 - l) * q x.
 Theorem U_affine (pd p q D : X -> R) (l : R) : distribution pd -> distribution p -> distribution q ->
   0 < l < 1 -> V pd (mix l p q) D = Rbar_plus (Rbar_mult l (V pd p D)) (Rbar_mult (1 - l) (V pd q D)).
 Proof.
-  intros [Hd _] [Hp _] [Hq _] Hl. unfold mix.
-  assert (Hm : forall x, 0 <= l * p x + (1 - l) * q x).
-  { intros x. specialize (Hp x). specialize (Hq x). nra. }
-  assert (Both : forall x, l * p x + (1 - l) * q x = 0 \/ D x < 1 -> (p x = 0 \/ D x < 1) /\ (q x = 0 \/ D x < 1)).
-  { intros x [Z | L]; [| tauto]. specialize (Hp x). specialize (Hq x). split; left; nra. }
-  assert (Down : Rbar_mult l m_infty = m_infty /\ Rbar_mult (1 - l) m_infty = m_infty).
-  { split; apply weighted_infinite; lra. }
-  destruct Down as [Down1 Down2].
-  destruct (V_cases pd p D Hd Hp) as [[Fd Fp] | Vp], (V_cases pd q D Hd Hq) as [[Fd' Fq] | Vq].
-  - rewrite !V_finite; try easy.
-    + simpl. f_equal. rewrite <- !Sum_scal, <- Sum_plus. apply Sum_ext. intros. ring.
-    + intros x. destruct (Fp x) as [-> | ?]; [| tauto]. destruct (Fq x) as [-> | ?]; [left; ring | tauto].
-  - rewrite Vq, Down2, (V_finite pd p) by easy.
-    destruct (V_cases pd _ D Hd Hm) as [[_ Fm] | ->]; [| easy].
-    rewrite V_finite in Vq; [easy | easy | intros x; now apply Both].
-  - rewrite Vp, Down1, (V_finite pd q) by easy.
-    destruct (V_cases pd _ D Hd Hm) as [[_ Fm] | ->]; [| easy].
-    rewrite V_finite in Vp; [easy | easy | intros x; now apply Both].
-  - rewrite Vp, Vq, Down1, Down2. destruct (V_cases pd _ D Hd Hm) as [[Fd Fm] | ->]; [| easy].
-    rewrite V_finite in Vp; [easy | easy | intros x; now apply Both].
+  intros [Hd _] [Hp _] [Hq _] Hl. unfold V, mix. set (f := fun x => log (1 - D x)). set (g := fun x => log (D x)).
+  assert (Hf : forall x, f x <> p_infty) by (intros; apply log_below).
+  assert (Scale : forall m (r : X -> R), 0 < m -> (forall x, 0 <= r x) -> forall x, 0 <= m * r x).
+  { intros m r Hm Hr x. specialize (Hr x). nra. }
+  destruct (E_plus (fun x => l * p x) (fun x => (1 - l) * q x) f) as [-> _]; try apply Scale; try easy; try lra.
+  rewrite !E_scal by (easy || lra).
+  destruct (E_plus pd p g) as [_ Nd]; try easy; [intros; apply log_below |].
+  destruct (E_plus p q f) as [_ Np]; try easy. destruct (E_plus q p f) as [_ Nq]; try easy. revert Nd Np Nq.
+  generalize (E pd g) (E p f) (E q f). intros u v w Nu Nv Nw. rewrite !weighted_plus by (easy || lra).
+  destruct u, v, w; try easy; rewrite ?weighted_infinite by lra; simpl; try easy. f_equal. ring.
 Qed.
 
 (* "The subderivatives of a supremum of convex functions include the derivative of the function at the point
@@ -100,7 +90,7 @@ Proof.
   assert (S : Sum (fun x => p x - q x) = 0) by (rewrite Sum_minus; lra).
   split.
   - rewrite <- S. apply Sum_le. intros x. apply L.
-  - intros Z x. apply L. apply (Sum_eq_terms (fun x => p x - q x) (fun x => p x * (ln (p x) - ln (q x)))); [intros y; apply L | lra].
+  - intros Z x. apply L. apply (proj2 (Sum_le _ _ (fun y => proj1 (L y)))). lra.
 Qed.
 
 Section At_p.
@@ -119,7 +109,7 @@ Proof. intros K. specialize (dom x K). split; [easy |]. unfold D, D_star. rewrit
 Lemma on x : 0 < p x -> 1 - D x = p x / (pd x + p x) /\ 0 < 1 - D x /\ ln (1 - D x) = ln (p x) - ln (pd x + p x).
 Proof.
   intros K. destruct Hd as [Hd' _]. specialize (Hd' x).
-  destruct (D_star_sides pd p x) as (Q & _); try lra. unfold D. rewrite Q.
+  destruct (D_star_sides (pd x) (p x)) as (Q & _); try lra. unfold D, D_star. rewrite Q.
   repeat split; [apply Rdiv_lt_0_compat | apply ln_div]; lra.
 Qed.
 
@@ -171,10 +161,9 @@ Qed.
 
 Lemma Z_pos : 0 < Z.
 Proof.
-  destruct (Sum_nonneg (weight rate pd p)) as [K | K]; [intros x; apply weight_sides | exact K |].
-  exfalso. destruct Hp as [_ Sp]. symmetry in K.
-  assert (K' : forall x, p x = 0) by (intros x; apply weight_sides, Sum_zero; [intros y; apply weight_sides | easy]).
-  rewrite (Sum_ext p (fun x => 0 * p x)), Sum_scal in Sp; [lra |]. intros x. rewrite K'. ring.
+  destruct (Sum_nonneg (weight rate pd p) (fun x => proj1 (weight_sides x))) as [[K | K] None]; [exact K |].
+  exfalso. destruct Hp as [_ Sp]. rewrite (Sum_ext p (fun x => 0 * p x)), Sum_scal in Sp; [lra |].
+  intros x. replace (p x) with 0; [ring | symmetry]. now apply weight_sides, None.
 Qed.
 
 Lemma step_distribution : distribution p'.

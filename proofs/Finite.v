@@ -67,12 +67,8 @@ Definition game {Z X} `{Finite_space Z} `{Finite_space X} (pd : X -> R) (pz : Z 
 Section Sums.
 Context {X : Type} `{Finite_space X}.
 
-Lemma fold_ext (f g : X -> R) l : (forall x, In x l -> f x = g x) ->
-  fold_right (fun x s => f x + s) 0 l = fold_right (fun x s => g x + s) 0 l.
-Proof. induction l as [| x l IH]; simpl; intros K; [easy |]. rewrite K, IH; auto. Qed.
-
 Lemma Sum_ext (f g : X -> R) : (forall x, f x = g x) -> Sum f = Sum g.
-Proof. intros K. apply fold_ext. auto. Qed.
+Proof. unfold Sum. intros K. induction points; simpl; [easy |]. now rewrite K, IHl. Qed.
 
 Lemma Sum_plus (f g : X -> R) : Sum (fun x => f x + g x) = Sum f + Sum g.
 Proof. unfold Sum. induction points; simpl; lra. Qed.
@@ -83,146 +79,142 @@ Proof. unfold Sum. induction points; simpl; lra. Qed.
 Lemma Sum_scal (c : R) (f : X -> R) : Sum (fun x => c * f x) = c * Sum f.
 Proof. unfold Sum. induction points; simpl; lra. Qed.
 
-Lemma Sum_le (f g : X -> R) : (forall x, f x <= g x) -> Sum f <= Sum g.
-Proof. unfold Sum. intros K. induction points as [| x l IH]; simpl; [lra | specialize (K x); lra]. Qed.
-
-Lemma Sum_nonneg (f : X -> R) : (forall x, 0 <= f x) -> 0 <= Sum f.
-Proof. intros K. replace 0 with (0 * Sum f) by ring. rewrite <- Sum_scal. apply Sum_le. intros x. specialize (K x). lra. Qed.
-
-Lemma Sum_one_le (f : X -> R) x : (forall x, 0 <= f x) -> f x <= Sum f.
+(* What lies below a finite sum, term by term, and is as large as a whole, is equal to it term by term. *)
+Lemma ESum_le (f : X -> Rbar) (g : X -> R) : (forall x, Rbar_le (f x) (g x)) ->
+  Rbar_le (ESum f) (Sum g) /\ (ESum f = Sum g -> forall x, f x = g x).
 Proof.
-  unfold Sum. intros K. generalize (complete x). induction points as [| y l IH]; simpl; [easy |].
-  assert (0 <= fold_right (fun x s => f x + s) 0 l).
-  { clear IH. induction l; simpl; [lra |]. specialize (K a). lra. }
-  intros [-> | L]; [lra |]. specialize (IH L). specialize (K y). lra.
+  intros K. unfold ESum, Sum.
+  enough (L : forall l, Rbar_le (fold_right (fun x s => Rbar_plus (f x) s) 0 l) (fold_right (fun x s => g x + s) 0 l) /\
+    (fold_right (fun x s => Rbar_plus (f x) s) 0 l = fold_right (fun x s => g x + s) 0 l ->
+    forall x, In x l -> f x = g x)).
+  { split; [apply L |]. intros Q x. apply L with (1 := Q), complete. }
+  induction l as [| y l [L Q]]; simpl; [split; [lra | easy] |]. specialize (K y).
+  destruct (fold_right _ _ l) as [u | |], (f y) as [v | |] eqn:F; simpl in *; try easy.
+  split; [lra |]. intros [= E] x [<- | I]; [rewrite F; f_equal; lra | apply Q; [f_equal; lra | easy]].
 Qed.
 
-Lemma Sum_zero (f : X -> R) : (forall x, 0 <= f x) -> Sum f = 0 -> forall x, f x = 0.
-Proof. intros K S x. pose proof (Sum_one_le f x K). specialize (K x). lra. Qed.
+Lemma ESum_finite (f : X -> Rbar) (g : X -> R) : (forall x, f x = g x) -> ESum f = Sum g.
+Proof. unfold ESum, Sum. intros K. induction points; simpl; [easy |]. now rewrite K, IHl. Qed.
 
-(* Terms that are equal in sum and ordered are equal one by one. *)
-Lemma Sum_eq_terms (f g : X -> R) : (forall x, f x <= g x) -> Sum f = Sum g -> forall x, f x = g x.
+Lemma Sum_le (f g : X -> R) : (forall x, f x <= g x) ->
+  Sum f <= Sum g /\ (Sum f = Sum g -> forall x, f x = g x).
 Proof.
-  intros K S x. enough (g x - f x = 0) by lra.
-  apply (Sum_zero (fun x => g x - f x)); [intros y; specialize (K y); lra |].
-  rewrite Sum_minus. lra.
+  intros K. destruct (ESum_le (fun x => f x) g K) as [L Q].
+  rewrite (ESum_finite _ f) in L, Q by easy. split; [exact L |]. intros E x.
+  enough (Finite (f x) = g x) by congruence. apply Q. now rewrite E.
 Qed.
 
-Lemma Sum_exchange {Z} `{Finite_space Z} (f : Z -> X -> R) :
-  Sum (fun z => Sum (fun x => f z x)) = Sum (fun x => Sum (fun z => f z x)).
+Lemma Sum_nonneg (f : X -> R) : (forall x, 0 <= f x) -> 0 <= Sum f /\ (Sum f = 0 -> forall x, f x = 0).
 Proof.
-  unfold Sum at 1 4. induction (@points Z _) as [| z l IH]; simpl.
-  - transitivity (Sum (fun _ : X => 0 * 0)); [rewrite Sum_scal; ring | apply Sum_ext; intros; ring].
-  - rewrite IH, <- Sum_plus. reflexivity.
+  intros K. destruct (Sum_le (fun x => 0 * f x) f) as [L Q]; [intros x; specialize (K x); lra |].
+  rewrite Sum_scal, Rmult_0_l in L, Q. split; [exact L |]. intros E x. specialize (Q (eq_sym E) x). lra.
 Qed.
 
-Lemma Sum_indicator (x : X) (f : X -> R) : Sum (fun y => if same x y then f y else 0) = f x.
+Lemma ESum_plus (f g : X -> Rbar) : (forall x, f x <> p_infty) -> (forall x, g x <> p_infty) ->
+  ESum (fun x => Rbar_plus (f x) (g x)) = Rbar_plus (ESum f) (ESum g) /\ ESum f <> p_infty.
 Proof.
-  unfold Sum. generalize once (complete x). induction points as [| y l IH]; simpl; [easy |].
-  intros N I. inversion N as [| ? ? Ny Nl]; subst. destruct (same x y) as [<- | D].
-  - replace (fold_right _ 0 l) with 0; [ring |]. clear - Ny.
-    induction l as [| z l IH]; simpl in *; [easy |]. destruct (same x z) as [-> | _]; [tauto |].
-    rewrite <- IH; [ring | tauto].
-  - rewrite IH; [ring | easy |]. destruct I; [congruence | easy].
+  intros Hf Hg. unfold ESum. enough (L : forall l,
+    let u := fold_right (fun x s => Rbar_plus (f x) s) 0 l in
+    let v := fold_right (fun x s => Rbar_plus (g x) s) 0 l in
+    u <> p_infty /\ v <> p_infty /\
+    fold_right (fun x s => Rbar_plus (Rbar_plus (f x) (g x)) s) 0 l = Rbar_plus u v).
+  { split; apply L. }
+  induction l as [| x l (Nu & Nv & IH)]; simpl; [repeat split; try easy; f_equal; ring |].
+  rewrite IH. clear IH. revert Nu Nv. generalize (fold_right (fun x s => Rbar_plus (f x) s) 0 l).
+  generalize (fold_right (fun x s => Rbar_plus (g x) s) 0 l). intros u v Nv Nu. specialize (Hf x). specialize (Hg x).
+  destruct (f x), (g x), u, v; simpl; repeat split; try easy. f_equal. ring.
 Qed.
 
 Lemma E_finite (p : X -> R) (f : X -> Rbar) (g : X -> R) :
   (forall x, p x = 0 \/ f x = g x) -> E p f = Sum (fun x => p x * g x).
+Proof. intros K. apply ESum_finite. intros x. apply weighted_finite, K. Qed.
+
+Lemma weighted_below (a : R) (l : Rbar) : 0 <= a -> l <> p_infty -> Rbar_mult a l <> p_infty.
 Proof.
-  unfold E, ESum, Sum. intros K. induction points as [| x l IH]; simpl; [easy |].
-  now rewrite IH, (weighted_finite _ _ _ (K x)).
+  intros [P | <-] N; [| now rewrite Rbar_mult_0_l].
+  destruct l; [easy | easy | now rewrite weighted_infinite].
 Qed.
 
-Lemma E_infinite (p : X -> R) (f : X -> Rbar) x : (forall x, 0 <= p x) -> (forall x, f x <> p_infty) ->
-  0 < p x -> f x = m_infty -> E p f = m_infty.
+Lemma weighted_plus (l : R) (u v : Rbar) : 0 < l -> u <> p_infty -> v <> p_infty ->
+  Rbar_mult l (Rbar_plus u v) = Rbar_plus (Rbar_mult l u) (Rbar_mult l v).
 Proof.
-  intros Hp Hf Px Fx. unfold E, ESum.
-  assert (T : forall y, Rbar_mult (p y) (f y) <> p_infty).
-  { intros y. specialize (Hp y). specialize (Hf y). destruct Hp as [Hp | <-].
-    - destruct (f y); [discriminate | easy | now rewrite weighted_infinite].
-    - now rewrite Rbar_mult_0_l. }
-  assert (N : forall l, fold_right (fun x s => Rbar_plus (Rbar_mult (p x) (f x)) s) 0 l <> p_infty).
-  { induction l as [| y l IH]; simpl; [easy |]. specialize (T y).
-    now destruct (Rbar_mult (p y) (f y)), (fold_right _ _ l). }
-  generalize (complete x). induction points as [| y l IH]; simpl; [easy |]. intros [-> | I].
-  - rewrite Fx, weighted_infinite by easy. specialize (N l). now destruct (fold_right _ _ l).
-  - rewrite (IH I). specialize (T y). now destruct (Rbar_mult (p y) (f y)).
+  intros Hl. destruct u as [u | |], v as [v | |]; try easy; intros _ _; [simpl; f_equal; ring | ..].
+  - change (Rbar_plus u m_infty) with m_infty. now rewrite weighted_infinite.
+  - change (Rbar_plus m_infty v) with m_infty. now rewrite weighted_infinite.
+  - change (Rbar_plus m_infty m_infty) with m_infty. now rewrite weighted_infinite.
 Qed.
 
-(* An expectation of logarithms of numbers ≤ 1 is finite or −∞. *)
-Lemma E_cases (p : X -> R) (f : X -> Rbar) : (forall x, 0 <= p x) -> (forall x, f x <> p_infty) ->
-  (forall x, p x = 0 \/ f x = real (f x)) \/ exists x, 0 < p x /\ f x = m_infty.
+(* Expectations are linear in p, where f takes values in [−∞, ∞). *)
+Lemma E_plus (p q : X -> R) (f : X -> Rbar) : (forall x, 0 <= p x) -> (forall x, 0 <= q x) ->
+  (forall x, f x <> p_infty) -> E (fun x => p x + q x) f = Rbar_plus (E p f) (E q f) /\ E p f <> p_infty.
 Proof.
-  intros Hp Hf.
-  assert (Dec : forall x, {0 < p x /\ f x = m_infty} + {~ (0 < p x /\ f x = m_infty)}).
-  { intros x. destruct (Rlt_dec 0 (p x)); [| right; tauto]. destruct (f x); [right | right | left]; easy. }
-  destruct (Exists_dec _ points Dec) as [Ex | No].
-  - right. apply Exists_exists in Ex. destruct Ex as (x & _ & Q). now exists x.
-  - left. intros x. rewrite <- Forall_Exists_neg, Forall_forall in No. specialize (No x (complete x)).
-    specialize (Hf x). destruct (Hp x) as [P | P]; [| now left]. right.
-    destruct (f x); [easy | easy | tauto].
+  intros Hp Hq Hf. unfold E. destruct (ESum_plus (fun x => Rbar_mult (p x) (f x)) (fun x => Rbar_mult (q x) (f x)))
+    as [<- N]; [now intros x; apply weighted_below .. |]. split; [| exact N].
+  unfold ESum. induction points as [| x l IH]; simpl; [easy |]. rewrite IH. f_equal.
+  specialize (Hp x). specialize (Hq x). specialize (Hf x). destruct (f x); [simpl; f_equal; ring | easy |].
+  destruct Hp as [Hp | <-], Hq as [Hq | <-]; rewrite ?Rplus_0_l, ?Rplus_0_r, ?Rbar_mult_0_l.
+  1-3: now rewrite !weighted_infinite by lra.
+  simpl. f_equal. ring.
 Qed.
 
-Lemma E_ext (p : X -> R) (f g : X -> Rbar) : (forall x, p x = 0 \/ f x = g x) -> E p f = E p g.
+Lemma E_scal (l : R) (p : X -> R) (f : X -> Rbar) : 0 < l -> (forall x, 0 <= p x) ->
+  (forall x, f x <> p_infty) -> E (fun x => l * p x) f = Rbar_mult l (E p f).
 Proof.
-  unfold E, ESum. intros K. induction points as [| x l IH]; simpl; [easy |]. rewrite IH. f_equal.
-  destruct (K x) as [-> | ->]; [now rewrite !Rbar_mult_0_l | easy].
+  intros Hl Hp Hf. unfold E, ESum. enough (L : forall m,
+    fold_right (fun x s => Rbar_plus (Rbar_mult (p x) (f x)) s) 0 m <> p_infty /\
+    fold_right (fun x s => Rbar_plus (Rbar_mult (l * p x) (f x)) s) 0 m =
+    Rbar_mult l (fold_right (fun x s => Rbar_plus (Rbar_mult (p x) (f x)) s) 0 m)) by apply L.
+  induction m as [| x m [N IH]]; simpl; [split; [easy | f_equal; ring] |]. rewrite IH. clear IH.
+  pose proof (weighted_below (p x) (f x) (Hp x) (Hf x)) as W. rewrite weighted_plus by easy. split.
+  - revert N W. generalize (fold_right (fun x s => Rbar_plus (Rbar_mult (p x) (f x)) s) 0 m).
+    generalize (Rbar_mult (p x) (f x)). now intros [] [].
+  - f_equal. specialize (Hp x). specialize (Hf x). destruct (f x); [simpl; f_equal; ring | easy |].
+    destruct Hp as [Hp | <-]; [rewrite !weighted_infinite by nra; easy |].
+    rewrite Rmult_0_r, !Rbar_mult_0_l. simpl. f_equal. ring.
 Qed.
 
-Lemma ESum_plus (f g : X -> Rbar) : (forall x, f x <> p_infty) -> (forall x, g x <> p_infty) ->
-  ESum (fun x => Rbar_plus (f x) (g x)) = Rbar_plus (ESum f) (ESum g).
+(* The mass a at y. *)
+Lemma E_point (a : R) (y : X) (f : X -> Rbar) : E (fun x => if same y x then a else 0) f = Rbar_mult a (f y).
 Proof.
-  intros Hf Hg. unfold ESum.
-  assert (N : forall h l, (forall x : X, h x <> p_infty) ->
-    fold_right (fun x s => Rbar_plus (h x) s) 0 l <> p_infty).
-  { intros h l Hh. induction l as [| y l IH]; simpl; [easy |]. specialize (Hh y).
-    now destruct (h y), (fold_right _ _ l). }
-  induction points as [| x l IH]; simpl; [f_equal; ring |]. rewrite IH.
-  specialize (N f l Hf) as Nf. specialize (N g l Hg) as Ng. specialize (Hf x). specialize (Hg x).
-  clear IH N. revert Nf Ng. generalize (fold_right (fun x s => Rbar_plus (f x) s) 0 l).
-  generalize (fold_right (fun x s => Rbar_plus (g x) s) 0 l). intros u v Nu Nv.
-  destruct (f x), (g x), u, v; simpl; try easy. f_equal. ring.
+  unfold E, ESum. generalize once (complete y). induction points as [| x l IH]; simpl; [easy |].
+  intros N I. inversion N as [| ? ? Nx Nl]; subst. destruct (same y x) as [<- | D].
+  - replace (fold_right _ _ l) with (Finite 0); [apply Rbar_plus_0_r |]. clear - Nx.
+    induction l as [| z l IH]; simpl in *; [easy |]. destruct (same y z) as [-> | _]; [tauto |].
+    rewrite <- IH, Rbar_mult_0_l by tauto. simpl. f_equal. ring.
+  - rewrite Rbar_mult_0_l, Rbar_plus_0_l. apply IH; [easy |]. destruct I; [congruence | easy].
 Qed.
 
-Lemma weighted_log (a y : R) : 0 <= a -> Rbar_mult a (log y) <> p_infty.
+Lemma Sum_one_le (f : X -> R) x : (forall x, 0 <= f x) -> f x <= Sum f.
 Proof.
-  intros [P | <-]; [| now rewrite Rbar_mult_0_l]. unfold log.
-  destruct (Rlt_dec 0 y); [easy | now rewrite weighted_infinite].
+  intros K. pose proof (E_point (f x) x (fun _ => 1)) as P.
+  rewrite (E_finite _ _ (fun _ => 1)) in P by now right. injection P as P. rewrite Rmult_1_r in P. rewrite <- P.
+  apply Sum_le. intros y. specialize (K y). destruct (same x y) as [<- |]; lra.
 Qed.
-
-Lemma log_finite (y : R) : log y <> p_infty.
-Proof. unfold log. now destruct (Rlt_dec 0 y). Qed.
 
 End Sums.
 
-Section Pushforward.
-Context {X : Type} `{Finite_space X}.
-
-Lemma E_pushforward {Z} `{Finite_space Z} (pz : Z -> R) (G : Z -> X) (f : X -> Rbar) :
+Lemma E_pushforward {Z X} `{Finite_space Z} `{Finite_space X} (pz : Z -> R) (G : Z -> X) (f : X -> Rbar) :
   (forall z, 0 <= pz z) -> (forall x, f x <> p_infty) ->
   E pz (fun z => f (G z)) = E (pushforward pz G) f.
 Proof.
-  intros Hp Hf.
-  assert (Hq : forall x, 0 <= pushforward pz G x).
-  { intros x. unfold pushforward. apply Sum_nonneg. intros z. destruct (same _ _); [apply Hp | lra]. }
-  destruct (E_cases pz (fun z => f (G z)) Hp) as [Fin | (z & Pz & Fz)]; [auto | |].
-  - rewrite (E_finite _ _ (fun z => real (f (G z))) Fin), (E_finite _ _ (fun x => real (f x))).
-    + f_equal. unfold pushforward.
-      rewrite (Sum_ext _ (fun x => Sum (fun z => if same (G z) x then pz z * real (f x) else 0))).
-      * rewrite <- Sum_exchange. apply Sum_ext. intros z. symmetry.
-        apply (Sum_indicator (G z) (fun x => pz z * real (f x))).
-      * intros x. rewrite Rmult_comm, <- Sum_scal. apply Sum_ext. intros z.
-        destruct (same _ _); ring.
-    + intros x. destruct (f x) as [r | |] eqn:Fx; [now right | now apply Hf in Fx |]. left.
-      unfold pushforward. transitivity (Sum (fun z : Z => 0 * 0)); [| rewrite Sum_scal; ring].
-      apply Sum_ext. intros z. destruct (same (G z) x) as [<- |]; [| ring].
-      destruct (Fin z) as [-> | Q]; [ring |]. now rewrite Fx in Q.
-  - assert (Pq : 0 < pushforward pz G (G z)).
-    { apply Rlt_le_trans with (1 := Pz). unfold pushforward.
-      refine (Rle_trans _ _ _ _ (Sum_one_le _ z _)); simpl.
-      - destruct (same (G z) (G z)); [lra | easy].
-      - intros y. destruct (same _ _); [apply Hp | lra]. }
-    rewrite (E_infinite pz _ z), (E_infinite _ f (G z)); auto.
+  intros Hp Hf. unfold E at 1, ESum, pushforward, Sum. enough (L : forall l,
+    let q x := fold_right (fun z s => (if same (G z) x then pz z else 0) + s) 0 l in (forall x, 0 <= q x) /\
+    fold_right (fun z s => Rbar_plus (Rbar_mult (pz z) (f (G z))) s) 0 l = E q f) by apply L.
+  induction l as [| z l [Hq IH]]; simpl.
+  - split; [intros; lra |]. rewrite (E_finite _ _ (fun _ => 0)) by (intros; now left).
+    rewrite Sum_scal. f_equal. ring.
+  - assert (P : forall x, 0 <= if same (G z) x then pz z else 0) by (intros; destruct (same _ _); [easy | lra]).
+    split; [intros x; specialize (P x); specialize (Hq x); lra |].
+    rewrite IH. destruct (E_plus _ _ f P Hq Hf) as [-> _]. now rewrite E_point.
 Qed.
 
-End Pushforward.
+Theorem pushforward_distribution {Z X} `{Finite_space Z} `{Finite_space X} (pz : Z -> R) (G : Z -> X) :
+  distribution pz -> distribution (pushforward pz G).
+Proof.
+  intros [Hz S]. split.
+  - intros x. unfold pushforward. apply Sum_nonneg. intros z. now destruct (same _ _); [| lra].
+  - assert (K : E pz (fun _ => 1) = E (pushforward pz G) (fun _ => 1)) by (apply (E_pushforward pz G (fun _ => 1)); easy).
+    rewrite (E_finite pz _ (fun _ => 1)), (E_finite _ _ (fun _ => 1)) in K by now right. injection K as K.
+    rewrite (Sum_ext (fun z => pz z * 1) pz), (Sum_ext (fun x => pushforward pz G x * 1) (pushforward pz G)) in K
+      by (intros; ring). now rewrite <- K.
+Qed.

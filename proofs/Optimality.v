@@ -8,28 +8,23 @@ Open Scope R_scope.
 Section Theorems.
 Context {X : Type} `{Finite_space X}.
 
+Lemma log_below (y : R) : log y <> p_infty.
+Proof. unfold log. now destruct (Rlt_dec 0 y). Qed.
+
 (* Eq. (3): V(G, D) = ∫ p_data(x) log D(x) + p_g(x) log(1 − D(x)) dx, first by p_g for p_z, … *)
 Theorem eq_3_pushforward {Z} `{Finite_space Z} (pd : X -> R) (pz : Z -> R) (G : Z -> X) (D : X -> R) :
   distribution pz -> game pd pz G D = V pd (pushforward pz G) D.
 Proof.
   intros [Hz _]. unfold game, V. f_equal.
-  apply (E_pushforward pz G (fun x => log (1 - D x)) Hz). intros x. apply log_finite.
+  apply (E_pushforward pz G (fun x => log (1 - D x)) Hz). intros x. apply log_below.
 Qed.
 
 (* … then under one sum. *)
 Theorem eq_3 (pd pg D : X -> R) : distribution pd -> distribution pg ->
   V pd pg D = ESum (fun x => payoff (pd x) (pg x) (D x)).
 Proof.
-  intros [Hd _] [Hg _]. unfold V, E, payoff. now rewrite ESum_plus; try (intros x; apply weighted_log).
-Qed.
-
-Lemma pushforward_distribution {Z} `{Finite_space Z} (pz : Z -> R) (G : Z -> X) :
-  distribution pz -> distribution (pushforward pz G).
-Proof.
-  intros [Hz S]. split.
-  - intros x. unfold pushforward. apply Sum_nonneg. intros z. destruct (same _ _); [apply Hz | lra].
-  - rewrite <- S. unfold pushforward. rewrite <- Sum_exchange. apply Sum_ext. intros z.
-    apply (Sum_indicator (G z) (fun _ => pz z)).
+  intros [Hd _] [Hg _]. unfold V, E, payoff. symmetry.
+  apply ESum_plus; intros x; apply weighted_below; auto using log_below.
 Qed.
 
 Lemma V_finite (pd pg D : X -> R) : (forall x, pd x = 0 \/ 0 < D x) -> (forall x, pg x = 0 \/ D x < 1) ->
@@ -42,56 +37,28 @@ Proof.
   - intros x. destruct (Hd x); [now left | right]. now apply log_pos.
 Qed.
 
-Lemma V_infinite (pd pg D : X -> R) x : (forall x, 0 <= pd x) -> (forall x, 0 <= pg x) ->
-  0 < pd x /\ D x <= 0 \/ 0 < pg x /\ 1 <= D x -> V pd pg D = m_infty.
+Lemma sum_0 (a b : R) : 0 <= a -> 0 <= b -> a = 0 /\ b = 0 \/ 0 < a + b.
+Proof. lra. Qed.
+
+Lemma D_star_sides (a b : R) : 0 <= a -> 0 <= b -> 0 < a + b ->
+  1 - a / (a + b) = b / (a + b) /\ (a = 0 \/ 0 < a / (a + b)) /\ (b = 0 \/ 0 < b / (a + b)).
 Proof.
-  intros Hd Hg W. unfold V.
-  assert (N : forall p (d : X -> R), (forall x, 0 <= p x) -> E p (fun x => log (d x)) <> p_infty).
-  { intros p d Hp. destruct (E_cases p (fun x => log (d x)) Hp) as [F | (y & P & F)].
-    - intros; apply log_finite.
-    - now rewrite (E_finite _ _ _ F).
-    - rewrite (E_infinite p _ y); auto using log_finite. easy. }
-  specialize (N pd D Hd) as N1. specialize (N pg (fun x => 1 - D x) Hg) as N2.
-  destruct W as [[P W] | [P W]].
-  - rewrite (E_infinite pd _ x); auto using log_finite, log_zero. now destruct (E pg _).
-  - rewrite (E_infinite pg _ x); auto using log_finite; [now destruct (E pd _) |].
-    apply log_zero. lra.
+  intros Ha Hb Hs. split; [field; lra |].
+  split; [destruct Ha | destruct Hb]; try (now left); right; apply Rdiv_lt_0_compat; lra.
 Qed.
 
-Lemma V_cases (pd pg D : X -> R) : (forall x, 0 <= pd x) -> (forall x, 0 <= pg x) ->
-  (forall x, pd x = 0 \/ 0 < D x) /\ (forall x, pg x = 0 \/ D x < 1) \/ V pd pg D = m_infty.
+Lemma payoff_star (a b : R) : 0 <= a -> 0 <= b ->
+  payoff a b (a / (a + b)) = a * ln (a / (a + b)) + b * ln (b / (a + b)).
 Proof.
-  intros Hd Hg.
-  destruct (E_cases pd (fun x => log (D x)) Hd) as [Fd | (x & P & W)]; [intros; apply log_finite | |].
-  destruct (E_cases pg (fun x => log (1 - D x)) Hg) as [Fg | (x & P & W)]; [intros; apply log_finite | |].
-  - left. split; intros x.
-    + destruct (Fd x) as [F | F]; [now left | right]. unfold log in F. now destruct (Rlt_dec 0 (D x)).
-    + destruct (Fg x) as [F | F]; [now left | right]. unfold log in F. destruct (Rlt_dec 0 (1 - D x)); [lra | easy].
-  - right. apply (V_infinite _ _ _ x); auto. right. split; [easy |]. unfold log in W.
-    destruct (Rlt_dec 0 (1 - D x)); [easy | lra].
-  - right. apply (V_infinite _ _ _ x); auto. left. split; [easy |]. unfold log in W.
-    destruct (Rlt_dec 0 (D x)); [easy | lra].
+  intros Ha Hb. destruct (sum_0 a b Ha Hb) as [[-> ->] | S].
+  - rewrite payoff_finite by now left. f_equal. ring.
+  - destruct (D_star_sides a b Ha Hb S) as (Q & Da & Db). rewrite payoff_finite, Q; [easy | easy | lra].
 Qed.
 
-Lemma D_star_sides (pd pg : X -> R) x : 0 <= pd x -> 0 <= pg x -> 0 < pd x + pg x ->
-  1 - D_star pd pg x = pg x / (pd x + pg x) /\ (pd x = 0 \/ 0 < D_star pd pg x) /\
-  (pg x = 0 \/ D_star pd pg x < 1) /\ 0 <= D_star pd pg x <= 1.
+Lemma V_D_star (pd pg : X -> R) : distribution pd -> distribution pg -> V pd pg (D_star pd pg) = C pd pg.
 Proof.
-  intros Hd Hg Hs. unfold D_star.
-  assert (S : 1 - pd x / (pd x + pg x) = pg x / (pd x + pg x)) by (field; lra).
-  assert (P : forall a, 0 < a -> 0 < a / (pd x + pg x)) by (intros; apply Rdiv_lt_0_compat; lra).
-  assert (Z : forall a, 0 <= a -> 0 <= a / (pd x + pg x)).
-  { intros a Ha. apply Rmult_le_pos; [easy |]. apply Rlt_le. now apply Rinv_0_lt_compat. }
-  specialize (Z (pd x) Hd) as Zd. specialize (Z (pg x) Hg). repeat split; try easy; try lra.
-  - destruct Hd as [Hd | Hd]; [right; now apply P | left; lra].
-  - destruct Hg as [Hg | Hg]; [right; specialize (P _ Hg); lra | left; lra].
-Qed.
-
-Lemma V_D_star (pd pg : X -> R) : (forall x, 0 <= pd x) -> (forall x, 0 <= pg x) ->
-  V pd pg (D_star pd pg) = Sum (fun x => pd x * ln (D_star pd pg x) + pg x * ln (1 - D_star pd pg x)).
-Proof.
-  intros Hd Hg. apply V_finite; intros x; specialize (Hd x); specialize (Hg x);
-    (destruct (Req_dec (pd x + pg x) 0); [left; lra | apply D_star_sides; lra]).
+  intros Hd Hg. rewrite eq_3 by easy. unfold C. rewrite <- Sum_plus. apply ESum_finite. intros x.
+  now apply payoff_star; [apply Hd | apply Hg].
 Qed.
 
 (* Proposition 1. For G fixed, the optimal discriminator D is D*_G of Eq. (2), and no other where there is
@@ -100,25 +67,22 @@ Theorem proposition_1 (pd pg D : X -> R) : distribution pd -> distribution pg ->
   Rbar_le (V pd pg D) (V pd pg (D_star pd pg)) /\
   (V pd pg D = V pd pg (D_star pd pg) <-> forall x, 0 < pd x + pg x -> D x = D_star pd pg x).
 Proof.
-  intros [Hd _] [Hg _] HD. split; [| split].
-  1, 2: rewrite (V_D_star pd pg Hd Hg); destruct (V_cases pd pg D Hd Hg) as [[Fd Fg] | ->]; try easy;
-    rewrite V_finite by assumption;
-    assert (L : forall x, pd x * ln (D x) + pg x * ln (1 - D x) <=
-      pd x * ln (D_star pd pg x) + pg x * ln (1 - D_star pd pg x) /\
-      (pd x * ln (D x) + pg x * ln (1 - D x) =
-      pd x * ln (D_star pd pg x) + pg x * ln (1 - D_star pd pg x) ->
-      0 < pd x + pg x -> D x = D_star pd pg x)).
-  1, 3: intros x; specialize (Hd x); specialize (Hg x);
-    (destruct (Req_dec (pd x + pg x) 0); [assert (pd x = 0) by lra; assert (pg x = 0) by lra; nra |]);
-    destruct (D_star_sides pd pg x) as (_ & S1 & S2 & _); try lra;
-    destruct (pointwise (pd x) (pg x) (D x)) as [Le Eq]; try apply HD; try lra;
-    change (pd x / (pd x + pg x)) with (D_star pd pg x) in *;
-    rewrite !payoff_finite in Le, Eq by easy; simpl in Le; split; [exact Le | intros Q _; apply Eq; now rewrite Q].
-  - simpl. apply Sum_le. intros x. apply L.
-  - intros Q x Hs. apply L; [| easy]. injection Q as Q. revert x Hs. intros x _.
-    apply (Sum_eq_terms _ _ (fun x => proj1 (L x)) Q).
-  - intros K. unfold V. f_equal; apply E_ext; intros x; specialize (Hd x); specialize (Hg x);
-      (destruct (Req_dec (pd x + pg x) 0); [left; lra | right; rewrite K; [easy | lra]]).
+  intros Hd Hg HD.
+  assert (L : forall x, Rbar_le (payoff (pd x) (pg x) (D x)) (payoff (pd x) (pg x) (D_star pd pg x)) /\
+    (payoff (pd x) (pg x) (D x) = payoff (pd x) (pg x) (D_star pd pg x) <->
+    (0 < pd x + pg x -> D x = D_star pd pg x))).
+  { intros x. destruct Hd as [Hd _], Hg as [Hg _]. specialize (Hd x). specialize (Hg x). specialize (HD x).
+    destruct (sum_0 _ _ Hd Hg) as [[-> ->] | S].
+    - rewrite !payoff_finite by now left. split; [simpl; lra | split; [lra | intros; f_equal; ring]].
+    - destruct (pointwise (pd x) (pg x) (D x)) as [Le Eq]; try easy.
+      split; [exact Le | split; [intros Q _; now apply Eq | intros Q; now rewrite Q]]. }
+  rewrite V_D_star, eq_3 by easy.
+  destruct (ESum_le (fun x => payoff (pd x) (pg x) (D x))
+    (fun x => pd x * ln (pd x / (pd x + pg x)) + pg x * ln (pg x / (pd x + pg x)))) as [Le Eq].
+  { intros x. rewrite <- payoff_star; [apply L | apply Hd | apply Hg]. }
+  unfold C. rewrite <- Sum_plus. split; [exact Le | split; intros K].
+  - intros x S. apply L; [| exact S]. rewrite (Eq K x). symmetry. now apply payoff_star; [apply Hd | apply Hg].
+  - apply ESum_finite. intros x. rewrite <- payoff_star; [| apply Hd | apply Hg]. now apply L, K.
 Qed.
 
 (* Eq. (4): C(G), by its formula, is V(G, D*_G), and so max_D V(G, D). *)
@@ -126,19 +90,12 @@ Theorem eq_4 (pd pg : X -> R) : distribution pd -> distribution pg ->
   discriminator (D_star pd pg) /\ V pd pg (D_star pd pg) = C pd pg /\
   forall D, discriminator D -> Rbar_le (V pd pg D) (C pd pg).
 Proof.
-  intros Hd Hg.
-  assert (Q : V pd pg (D_star pd pg) = C pd pg).
-  { destruct Hd as [Hd _], Hg as [Hg _]. rewrite V_D_star by assumption. f_equal. unfold C.
-    rewrite <- Sum_plus. apply Sum_ext. intros x. specialize (Hd x). specialize (Hg x).
-    destruct (Req_dec (pd x + pg x) 0).
-    - replace (pd x) with 0 by lra. replace (pg x) with 0 by lra. ring.
-    - destruct (D_star_sides pd pg x) as (-> & _); try lra. reflexivity. }
-  split; [| split; [exact Q |]].
-  { intros x. destruct Hd as [Hd _], Hg as [Hg _]. specialize (Hd x). specialize (Hg x).
-    destruct (Req_dec (pd x + pg x) 0).
-    - unfold D_star. replace (pd x) with 0 by lra. unfold Rdiv. lra.
-    - apply D_star_sides; lra. }
-  intros D HD. rewrite <- Q. now apply proposition_1.
+  intros Hd Hg. pose proof (V_D_star pd pg Hd Hg) as Q. split; [| split; [exact Q |]].
+  - intros x. destruct Hd as [Hd _], Hg as [Hg _]. specialize (Hd x). specialize (Hg x). unfold D_star.
+    destruct (sum_0 _ _ Hd Hg) as [[-> ->] | S]; [unfold Rdiv; lra |].
+    destruct (D_star_sides _ _ Hd Hg S) as (K & Da & Db). split; [apply Rdiv_le_0_compat; lra |].
+    enough (0 <= pg x / (pd x + pg x)) by lra. apply Rdiv_le_0_compat; lra.
+  - intros D HD. rewrite <- Q. now apply proposition_1.
 Qed.
 
 Lemma ln_2_4 : ln 4 = 2 * ln 2 /\ 1 / 2 <= ln 2.
@@ -261,7 +218,7 @@ Proof.
   split.
   - rewrite <- Z. apply Sum_le. intros x. apply S.
   - split.
-    + intros Q x. apply S. apply (Sum_eq_terms term (fun _ => 0)); [intros y; apply S | lra].
+    + intros Q x. apply S. apply (proj2 (Sum_le term (fun _ => 0) (fun y => proj1 (S y)))). lra.
     + intros K. rewrite <- Z. apply Sum_ext. intros x. now apply S.
 Qed.
 
