@@ -27,8 +27,7 @@ Theorem not_with_total_ln : ~ forall a b y : R, 0 <= a -> 0 <= b -> 0 < a + b ->
 Proof.
   intros K. specialize (K 1 1 0 ltac:(lra) ltac:(lra) ltac:(lra) ltac:(lra)).
   replace (1 / (1 + 1)) with (/ 2) in K by field. rewrite Rminus_0_r, ln_1, ln_Rinv in K by lra.
-  assert (ln 0 = 0) by (unfold ln; destruct (Rlt_dec 0 0); [exfalso; lra | reflexivity]).
-  destruct ln_2_4. lra.
+  assert (ln 0 = 0) by (unfold ln; destruct (Rlt_dec 0 0); [exfalso; lra | reflexivity]). destruct ln_2_4. lra.
 Qed.
 
 (* Point by point, as the paper has it: for any reals a, b but (0, 0) *)
@@ -38,18 +37,6 @@ Proof.
   intros K. specialize (K (-1) (-1) 0). replace (-1 / (-1 + -1)) with (/ 2) in K by field.
   unfold payoff in K. rewrite (log_zero 0), !log_pos in K by lra. unfold Rbar_mult at 1, Rbar_mult' in K.
   destruct (Rle_dec 0 (-1)); [lra |]. simpl in K. apply K; [intros [=]; lra | lra].
-Qed.
-
-(* Proposition 1, that D is D*_G where there is no mass too *)
-Theorem not_outside_the_supports : ~ forall pd pg D : bool -> R, distribution pd -> distribution pg ->
-  discriminator D -> V pd pg D = V pd pg (D_star pd pg) -> forall x, D x = D_star pd pg x.
-Proof.
-  intros K. assert (U := two_distribution 1 ltac:(lra)). set (D := fun x : bool => if x then 1 / 2 else 1).
-  specialize (K (two 1) (two 1) D U U).
-  assert (E : D false = D_star (two 1) (two 1) false).
-  { apply K; [intros []; simpl; lra |]. apply proposition_1; try easy; [intros []; simpl; lra |].
-    intros []; unfold D, D_star; simpl; [intros; field | lra]. }
-  unfold D, D_star in E. simpl in E. unfold Rdiv in E. rewrite Rminus_diag_eq, Rmult_0_l in E; lra.
 Qed.
 
 (* Theorem 1 with > for ≥ *)
@@ -89,17 +76,13 @@ Theorem beyond_rate_1 (rate : R) : 1 < rate -> exists pd p_0 : bool -> R, distri
   distribution p_0 /\ dominated pd p_0 /\ C pd p_0 < C pd (step rate pd p_0).
 Proof.
   intros Hr. set (r := exp (- (rate / (rate - 1)) * ln 20)).
-  assert (L20 : 0 < ln 20) by (rewrite <- ln_1; apply ln_increasing; lra).
-  assert (R0 : 0 < r) by apply exp_pos.
+  assert (L20 : 0 < ln 20) by (rewrite <- ln_1; apply ln_increasing; lra). assert (R0 : 0 < r) by apply exp_pos.
   assert (R1 : r < / 20).
   { rewrite <- (exp_ln (/ 20)), ln_Rinv by lra. apply exp_increasing.
     assert (1 < rate / (rate - 1)) by (apply (Rmult_lt_reg_r (rate - 1)); [lra | field_simplify; lra]). nra. }
-  set (e := r / (1 + r)).
-  assert (E1 : 1 - e = 1 / (1 + r)) by (unfold e; field; lra).
-  assert (E0 : 0 < e) by (apply Rdiv_lt_0_compat; lra).
-  assert (Er : e = r * (1 - e)) by (unfold e; field; lra).
-  assert (E2 : e < / 20) by nra.
-  set (pd := two (/ 10)). set (p := two e). exists pd, p.
+  set (e := r / (1 + r)). assert (E1 : 1 - e = 1 / (1 + r)) by (unfold e; field; lra).
+  assert (E0 : 0 < e) by (apply Rdiv_lt_0_compat; lra). assert (Er : e = r * (1 - e)) by (unfold e; field; lra).
+  assert (E2 : e < / 20) by nra. set (pd := two (/ 10)). set (p := two e). exists pd, p.
   assert (Hd : distribution pd) by (apply two_distribution; lra).
   assert (Hp : distribution p) by (apply two_distribution; lra).
   assert (dom : dominated pd p) by (intros []; simpl; lra).
@@ -130,17 +113,9 @@ Proof.
   { destruct Hq as [_ S]. unfold Sum in S. simpl in S. unfold TV, Sum. simpl.
     rewrite (Rabs_left1 (/ 10 - q true)), (Rabs_pos_eq (1 - / 10 - q false)); lra. }
   assert (L4 : ln 4 <= 16 / 10).
-  { destruct ln_2_4 as [-> _]. assert (L : ln 2 <= ln (12 / 10 * (12 / 10) * (12 / 10 * (12 / 10)))) by (apply ln_le; lra).
-    rewrite !ln_mult in L by lra. destruct (ln_below (12 / 10)); lra. }
+  { destruct ln_2_4 as [-> _]. assert (L : ln 2 <= ln ((6 / 5) ^ 4)) by (apply ln_le; lra).
+    rewrite ln_pow in L by lra. destruct (ln_below (6 / 5)); simpl in L; lra. }
   pose proof (tv_above pd p Hd Hp). pose proof (tv_below pd q Hd Hq). destruct ln_2_4 as [L2 L2'].
   assert (TV pd p * ln 4 < / 10 * ln 4) by (apply Rmult_lt_compat_r; lra).
   assert (4 / 25 <= TV pd q ^ 2) by nra. lra.
-Qed.
-
-(* Proposition 2 for every rate *)
-Theorem not_at_every_rate : ~ forall (pd p_0 : bool -> R) (rate : R), distribution pd -> distribution p_0 ->
-  dominated pd p_0 -> 0 < rate -> C pd (step rate pd p_0) <= C pd p_0.
-Proof.
-  intros K. destruct (beyond_rate_1 2) as (pd & p & Hd & Hp & dom & L); [lra |].
-  specialize (K pd p 2 Hd Hp dom). lra.
 Qed.

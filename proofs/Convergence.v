@@ -32,8 +32,7 @@ Proof.
   assert (Scale : forall m (r : X -> R), 0 < m -> (forall x, 0 <= r x) -> forall x, 0 <= m * r x).
   { intros m r Hm Hr x. specialize (Hr x). nra. }
   destruct (E_plus (fun x => l * p x) (fun x => (1 - l) * q x) f) as [-> _]; try apply Scale; try easy; try lra.
-  rewrite !E_scal by (easy || lra).
-  destruct (E_plus pd p g) as [_ Nd]; try easy; [intros; apply log_below |].
+  rewrite !E_scal by (easy || lra). destruct (E_plus pd p g) as [_ Nd]; try easy; [intros; apply log_below |].
   destruct (E_plus p q f) as [_ Np]; try easy. destruct (E_plus q p f) as [_ Nq]; try easy. revert Nd Np Nq.
   generalize (E pd g) (E p f) (E q f). intros u v w Nu Nv Nw. rewrite !weighted_plus by (easy || lra).
   destruct u, v, w; try easy; rewrite ?weighted_infinite by lra; simpl; try easy. f_equal. ring.
@@ -43,16 +42,13 @@ Qed.
    where the maximum is attained": U(·, D*_p) lies below C = sup_D U(·, D) and touches it at p. *)
 Theorem touches (pd p q : X -> R) : distribution pd -> distribution p -> distribution q ->
   V pd p (D_star pd p) = C pd p /\ Rbar_le (V pd q (D_star pd p)) (C pd q).
-Proof.
-  intros Hd Hp Hq. destruct (eq_4 pd p Hd Hp) as (HD & Q & _). split; [exact Q |]. now apply eq_4.
-Qed.
+Proof. intros Hd Hp Hq. destruct (eq_4 pd p Hd Hp) as (HD & Q & _). split; [exact Q |]. now apply eq_4. Qed.
 
 (* "sup_D U(p_g, D) is convex in p_g" *)
 Theorem C_convex (pd p q : X -> R) (l : R) : distribution pd -> distribution p -> distribution q ->
   0 < l < 1 -> C pd (mix l p q) <= l * C pd p + (1 - l) * C pd q.
 Proof.
-  intros Hd Hp Hq Hl.
-  assert (Hm : distribution (mix l p q)).
+  intros Hd Hp Hq Hl. assert (Hm : distribution (mix l p q)).
   { destruct Hp as [Hp Sp], Hq as [Hq Sq]. unfold mix. split.
     - intros x. specialize (Hp x). specialize (Hq x). nra.
     - rewrite Sum_plus, !Sum_scal, Sp, Sq. ring. }
@@ -81,14 +77,12 @@ Qed.
 Lemma kl_nonneg (p q : X -> R) : distribution p -> distribution q -> dominated p q ->
   0 <= kl p q /\ (kl p q = 0 -> forall x, q x = p x).
 Proof.
-  intros [Hp Sp] [Hq Sq] Hpq. unfold kl.
-  assert (L : forall x, p x - q x <= p x * (ln (p x) - ln (q x)) /\
+  intros [Hp Sp] [Hq Sq] Hpq. unfold kl. assert (L : forall x, p x - q x <= p x * (ln (p x) - ln (q x)) /\
     (p x - q x = p x * (ln (p x) - ln (q x)) -> q x = p x)).
   { intros x. destruct (gibbs (p x) 1 (q x)) as [L Q]; auto; [lra | |].
     - destruct (zero_or_pos q x Hq) as [Z | Q]; [left; now apply Hpq | now right].
     - unfold Rdiv in *. rewrite Rinv_1, Rmult_1_r in *. split; [lra | intros; apply Q; lra]. }
-  assert (S : Sum (fun x => p x - q x) = 0) by (rewrite Sum_minus; lra).
-  split.
+  assert (S : Sum (fun x => p x - q x) = 0) by (rewrite Sum_minus; lra). split.
   - rewrite <- S. apply Sum_le. intros x. apply L.
   - intros Z x. apply L. apply (proj2 (Sum_le _ _ (fun y => proj1 (L y)))). lra.
 Qed.
@@ -128,7 +122,6 @@ Qed.
 
 Lemma C_here : C pd p = A + S p.
 Proof. destruct (eq_4 pd p Hd Hp) as (_ & Q & _). fold D in Q. rewrite U_here in Q. now injection Q. Qed.
-
 Lemma C_above (q : X -> R) : distribution q -> A + S q <= C pd q.
 Proof. intros Hq. destruct (touches pd p q Hd Hp Hq) as [_ L]. fold D in L. now rewrite U_here in L. Qed.
 
@@ -140,8 +133,7 @@ Proof.
   rewrite <- (Rplus_0_r (_ + kl q p)), <- N. unfold C, A, S, kl. rewrite <- !Sum_plus. apply Sum_le. intros x.
   specialize (Hd' x). specialize (Hq x). destruct (p_cases x) as [P | P].
   - destruct (off x P) as [-> _]. apply Hqp in P as P'. rewrite P', P. lra.
-  - destruct (on x P) as (_ & _ & ->).
-    destruct (gibbs (pd x + q x) 1 (pd x + p x)) as [G _]; try lra.
+  - destruct (on x P) as (_ & _ & ->). destruct (gibbs (pd x + q x) 1 (pd x + p x)) as [G _]; try lra.
     replace ((pd x + q x) / 1) with (pd x + q x) in G by field.
     assert (Q1 : pd x * ln (pd x / (pd x + q x)) = pd x * (ln (pd x) - ln (pd x + q x))).
     { destruct Hd' as [K | <-]; [| ring]. rewrite ln_div; lra. }
@@ -194,8 +186,7 @@ Proof.
   intros [Hq Sq] Hqp. unfold kl, S. rewrite <- Sum_minus.
   rewrite (Sum_ext _ (fun x => - rate * (q x * ln (1 - D x)) - ln Z * q x)).
   - rewrite Sum_minus, !Sum_scal, Sq. ring.
-  - intros x. destruct (p_cases x) as [P | P]; [apply Hqp in P; rewrite P; ring |].
-    rewrite (step_log x P). ring.
+  - intros x. destruct (p_cases x) as [P | P]; [apply Hqp in P; rewrite P; ring |]. rewrite (step_log x P). ring.
 Qed.
 
 Lemma kl_self (q : X -> R) : kl q q = 0.
@@ -203,8 +194,7 @@ Proof. unfold kl. rewrite (Sum_ext _ (fun x => 0 * q x)) by (intros; ring). rewr
 
 Lemma step_bound : rate <= 1 -> C pd p' <= A - ln Z / rate.
 Proof.
-  intros le1.
-  assert (N : dominated p' p) by (intros x; apply step_support).
+  intros le1. assert (N : dominated p' p) by (intros x; apply step_support).
   pose proof (smooth p' step_distribution N) as L. pose proof (three_points p' step_distribution N) as T.
   rewrite kl_self in T. destruct (kl_nonneg p' p step_distribution Hp N) as [K _].
   assert (M : rate * (C pd p') <= rate * (A - ln Z / rate)).
@@ -222,8 +212,7 @@ Qed.
 
 Lemma step_toward_data : rate <= 1 -> rate * (C pd p' + ln 4) <= kl pd p - kl pd p'.
 Proof.
-  intros le1. pose proof (step_bound le1) as B. rewrite three_points by easy.
-  assert (M : A + S pd <= - ln 4).
+  intros le1. pose proof (step_bound le1) as B. rewrite three_points by easy. assert (M : A + S pd <= - ln 4).
   { apply Rle_trans with (1 := C_above pd Hd). right. now apply theorem_1. }
   apply Rle_trans with (rate * (A - ln Z / rate + ln 4)); [nra |].
   replace (rate * (A - ln Z / rate + ln 4)) with (rate * (A + ln 4) - ln Z) by (field; lra). nra.
@@ -231,16 +220,13 @@ Qed.
 
 Lemma step_fixed : (forall x, p' x = p x) -> forall x, p x = pd x.
 Proof.
-  intros Fix. set (c := exp (- ln Z / rate)).
-  assert (Same : forall x, p x = c * (pd x + p x)).
+  intros Fix. set (c := exp (- ln Z / rate)). assert (Same : forall x, p x = c * (pd x + p x)).
   { intros x. destruct (p_cases x) as [P | P]; [destruct (off x P) as [-> _]; rewrite P; ring |].
-    pose proof (step_log x P) as L. rewrite Fix in L. destruct (on x P) as (Q & Q' & _).
-    assert (E : 1 - D x = c).
+    pose proof (step_log x P) as L. rewrite Fix in L. destruct (on x P) as (Q & Q' & _). assert (E : 1 - D x = c).
     { rewrite <- (exp_ln _ Q'). unfold c. f_equal. apply (Rmult_eq_reg_l rate); [| lra].
       replace (rate * (- ln Z / rate)) with (- ln Z) by (field; lra). lra. }
     rewrite <- E, Q. field. destruct Hd as [Hd' _]. specialize (Hd' x). lra. }
-  destruct Hd as [_ Sd], Hp as [_ Sp].
-  assert (c = 1 / 2).
+  destruct Hd as [_ Sd], Hp as [_ Sp]. assert (c = 1 / 2).
   { enough (1 = c * 2) by lra. rewrite <- Sp at 1. rewrite (Sum_ext p _ Same), Sum_scal, Sum_plus, Sd, Sp. ring. }
   intros x. specialize (Same x). nra.
 Qed.
@@ -251,8 +237,7 @@ End At_p.
 Theorem subgradient (pd p q : X -> R) : distribution pd -> distribution p -> distribution q -> dominated pd p ->
   C pd p + Sum (fun x => ln (1 - D_star pd p x) * (q x - p x)) <= C pd q.
 Proof.
-  intros Hd Hp Hq dom. rewrite (C_here pd p Hd Hp dom).
-  apply Rle_trans with (2 := C_above pd p Hd Hp dom q Hq).
+  intros Hd Hp Hq dom. rewrite (C_here pd p Hd Hp dom). apply Rle_trans with (2 := C_above pd p Hd Hp dom q Hq).
   rewrite (Sum_ext (fun x => _ * (q x - p x))
     (fun x => q x * ln (1 - D_star pd p x) - p x * ln (1 - D_star pd p x))) by (intros; ring).
   rewrite Sum_minus. lra.
@@ -277,8 +262,7 @@ Proof.
   assert (Hs := step_distribution pd p rate Hp).
   destruct (kl_nonneg p (step rate pd p) Hp Hs) as [K K0]; [intros x; apply (step_support pd p rate Hp) |].
   assert (P : 0 < / rate) by now apply Rinv_0_lt_compat.
-  assert (0 <= kl p (step rate pd p) / rate) by (unfold Rdiv; nra).
-  split; [lra | split].
+  assert (0 <= kl p (step rate pd p) / rate) by (unfold Rdiv; nra). split; [lra | split].
   - intros Q. apply (step_fixed pd p rate Hd Hp dom pos), K0.
     assert (kl p (step rate pd p) / rate = 0) by lra. unfold Rdiv in *. nra.
   - intros Q. apply theorem_1 in Q; [| easy | easy]. destruct (theorem_1 pd _ Hd Hs) as (_ & _ & B). lra.
@@ -321,20 +305,16 @@ Qed.
 Theorem proposition_2 (pd p_0 : X -> R) (rate : R) : distribution pd -> distribution p_0 -> dominated pd p_0 ->
   0 < rate <= 1 -> forall x, Un_cv (fun t => path rate pd p_0 t x) (pd x).
 Proof.
-  intros Hd Hp dom Hr x e He.
-  destruct (archimed_cor1 (rate * (e * e) / (4 * (kl pd p_0 + 1)))) as (n & Hn & n0).
+  intros Hd Hp dom Hr x e He. destruct (archimed_cor1 (rate * (e * e) / (4 * (kl pd p_0 + 1)))) as (n & Hn & n0).
   { destruct (kl_nonneg pd p_0 Hd Hp dom). apply Rdiv_lt_0_compat; [| lra]. apply Rmult_lt_0_compat; nra. }
   exists n. intros t Ht. unfold R_dist.
   destruct (path_invariant pd p_0 rate t Hp dom) as [I _]. set (p := path rate pd p_0 t) in *.
-  pose proof (path_bound pd p_0 rate t Hd Hp dom Hr) as B. fold p in B.
-  pose proof (tv_below pd p Hd I) as P.
+  pose proof (path_bound pd p_0 rate t Hd Hp dom Hr) as B. fold p in B. pose proof (tv_below pd p Hd I) as P.
   assert (One : Rabs (p x - pd x) <= 2 * TV pd p).
   { rewrite Rabs_minus_sym. unfold TV.
     pose proof (Sum_one_le (fun x => Rabs (pd x - p x)) x (fun y => Rabs_pos _)). simpl in *. lra. }
-  destruct (kl_nonneg pd p_0 Hd Hp dom) as [K _].
-  assert (Hn' : INR n <= INR t) by now apply le_INR.
-  assert (N0 : 0 < INR n) by now apply lt_0_INR.
-  assert (Key : 4 * (kl pd p_0 + 1) < rate * INR t * (e * e)).
+  destruct (kl_nonneg pd p_0 Hd Hp dom) as [K _]. assert (Hn' : INR n <= INR t) by now apply le_INR.
+  assert (N0 : 0 < INR n) by now apply lt_0_INR. assert (Key : 4 * (kl pd p_0 + 1) < rate * INR t * (e * e)).
   { apply (Rmult_lt_compat_l (INR n * (4 * (kl pd p_0 + 1)))) in Hn; [| nra].
     field_simplify in Hn; [nra | lra | lra]. }
   assert (T : rate * INR t * TV pd p ^ 2 <= kl pd p_0).
@@ -348,8 +328,7 @@ Qed.
 Theorem full_step (pd p : X -> R) x : distribution pd -> distribution p -> dominated pd p ->
   step 1 pd p x = (p x + pd x) / 2.
 Proof.
-  intros Hd Hp dom.
-  assert (W : forall y, weight 1 pd p y = p y + pd y).
+  intros Hd Hp dom. assert (W : forall y, weight 1 pd p y = p y + pd y).
   { intros y. unfold weight. destruct (zero_or_pos p y (proj1 Hp)) as [P | P].
     - rewrite P, (dom y P). ring.
     - destruct (on pd p Hd y P) as (Q & Q' & _). rewrite Rpower_Ropp, Rpower_1, Q by easy.

@@ -1,5 +1,4 @@
-(* §4.1 for densities: p_data and p_g are functions on any measure space (the real line, R^n, images), integrals
-   are Lebesgue's. The paper's "=" between functions is "almost everywhere". *)
+(* §4.1 for densities on any measure space, with Lebesgue's integral; "equal" is "almost everywhere equal". *)
 
 From mathcomp Require Import all_ssreflect ssralg ssrnum ssrint interval.
 From mathcomp.classical Require Import boolp classical_sets functions mathcomp_extra.
@@ -21,8 +20,7 @@ Definition elog y : \bar R := if 0 < y then (ln y)%:E else -oo%E.
 Lemma expR_above y : y != 0 -> 1 + y < expR y.
 Proof.
 have E (u v : R) : u < v -> exists2 w, w \in `]u, v[ & expR v - expR u = expR w * (v - u).
-  move=> uv; apply: MVT => //.
-  by apply/continuous_subspaceT => ?; exact: continuous_expR.
+  move=> uv; apply: MVT => //. by apply/continuous_subspaceT => ?; exact: continuous_expR.
 rewrite neq_lt => /orP[y0|y0].
 - have [w + Q] := E y 0 y0; rewrite in_itv /= => /andP[_ w0].
   rewrite -ltr_subr_addl -[X in y < X]opprK -[X in X < _]opprK ltr_opp2 opprB.
@@ -34,8 +32,7 @@ Qed.
 Lemma ln_below (x : R) : 0 < x -> ln x <= x - 1 ?= iff (x == 1).
 Proof.
 move=> x0; split; last first.
-  apply/eqP/eqP => [|->]; last by rewrite ln1 subrr.
-  have [->|] := eqVneq x 1; first by [].
+  apply/eqP/eqP => [|->]; last by rewrite ln1 subrr. have [->|] := eqVneq x 1; first by [].
   move=> x1 Q; have : ln x != 0 by rewrite -(inj_eq (@expR_inj R)) lnK ?expR0.
   by move=> /expR_above; rewrite lnK// Q addrCA subrr addr0 ltxx.
 have [->|x1] := eqVneq x 1; first by rewrite ln1 subrr.
@@ -47,8 +44,7 @@ Lemma gibbs a c y : 0 < a -> 0 < c -> 0 < y ->
   a * - ln (a / c) <= a * - ln y + (c * y - a) ?= iff (y == a / c).
 Proof.
 move=> a0 c0 y0; have s0 : 0 < a / c by rewrite divr_gt0.
-have L := ln_below (divr_gt0 y0 s0); rewrite ln_div ?posrE// in L.
-have E : (y / (a / c) == 1) = (y == a / c).
+have L := ln_below (divr_gt0 y0 s0); rewrite ln_div ?posrE// in L. have E : (y / (a / c) == 1) = (y == a / c).
   by apply/eqP/eqP => [Q|->]; [rewrite -[y](divfK (lt0r_neq0 s0)) Q mul1r|rewrite divff ?gt_eqF].
 have F : y / (a / c) - 1 = (c * y - a) / a.
   by rewrite invf_div mulrBl divff ?gt_eqF// mulrA [y * c]mulrC.
@@ -82,25 +78,17 @@ Definition loss a b y : \bar R := (a%:E * - elog y + b%:E * - elog (1 - y))%E.
 Definition least a b : R := a * - ln (a / (a + b)) + b * - ln (b / (a + b)).
 
 Lemma weigh a c : 0 <= a -> 0 < c -> (a%:E * - elog (a / c) = (a * - ln (a / c))%:E)%E.
-Proof.
-rewrite le_eqVlt => /predU1P[<-|a0] c0; first by rewrite mul0r mul0e mul0r.
-by rewrite /elog divr_gt0.
-Qed.
-
+Proof. rewrite le_eqVlt => /predU1P[<-|a0] c0; first by rewrite mul0r mul0e mul0r. by rewrite /elog divr_gt0. Qed.
 Lemma complement a b : 0 < a + b -> 1 - a / (a + b) = b / (a + b).
 Proof. by move=> c0; rewrite -[1](divff (negbT (gt_eqF c0))) -mulrBl [a + b]addrC addrK [b + a]addrC. Qed.
-
 Lemma loss_least a b : 0 <= a -> 0 <= b -> 0 < a + b -> loss a b (a / (a + b)) = (least a b)%:E.
 Proof. by move=> a0 b0 c0; rewrite /loss complement// !weigh. Qed.
 
 Lemma pointwise a b y : 0 <= a -> 0 <= b -> 0 < a + b -> 0 <= y <= 1 ->
   ((least a b)%:E <= loss a b y)%E /\ ((least a b)%:E = loss a b y -> y = a / (a + b)).
 Proof.
-move=> a0 b0 c0 /andP[y0 y1].
-have [L1 Q1] := gibbs_extended a0 c0 y0.
-have z0 : 0 <= 1 - y by rewrite subr_ge0.
-have [L2 _] := gibbs_extended b0 c0 z0.
-move: L1 Q1 L2; set k := (a + b) * y - a.
+move=> a0 b0 c0 /andP[y0 y1]. have [L1 Q1] := gibbs_extended a0 c0 y0. have z0 : 0 <= 1 - y by rewrite subr_ge0.
+have [L2 _] := gibbs_extended b0 c0 z0. move: L1 Q1 L2; set k := (a + b) * y - a.
 have -> : (a + b) * (1 - y) - b = - k.
   by rewrite /k mulrBr mulr1 opprB addrAC addrK.
 set U := (_ * - elog y)%E; set W := (_ * - elog (1 - y))%E => L1 Q1 L2.
@@ -113,16 +101,13 @@ Qed.
 
 Lemma measurable_elog : measurable_fun setT elog.
 Proof.
-apply: measurable_fun_if => //.
-- apply: (@measurable_fun_bool _ _ _ _ true).
-  rewrite (_ : _ @^-1` _ = `]0, +oo[%classic); first exact: measurable_itv.
+have E : (fun y : R => 0 < y) @^-1` [set true] = `]0, +oo[%classic.
   by apply/seteqP; split => y /=; rewrite in_itv /= andbT.
-- apply/EFin_measurable_fun; rewrite setTI.
-  rewrite (_ : _ @^-1` _ = `]0, +oo[%classic); last first.
-    by apply/seteqP; split => y /=; rewrite in_itv /= andbT.
+apply: measurable_fun_if => //; last exact: measurable_fun_cst.
+- by apply: (@measurable_fun_bool _ _ _ _ true); rewrite E; exact: measurable_itv.
+- apply/EFin_measurable_fun; rewrite setTI E.
   apply: open_continuous_measurable_fun; first exact: interval_open.
   by move=> y; rewrite inE /= in_itv /= andbT => y0; exact: continuous_ln.
-- exact: measurable_fun_cst.
 Qed.
 
 Lemma measurable_inv : measurable_fun setT (fun y : R => y^-1).
@@ -212,8 +197,7 @@ Qed.
 
 Lemma V_total pd pg D : density pd -> density pg -> discriminator D -> V pd pg D = (- total pd pg D)%E.
 Proof.
-move=> [md d0 _] [mg g0 _] [mD D01].
-have D1 x : D x <= 1 by have /andP[] := D01 x.
+move=> [md d0 _] [mg g0 _] [mD D01]. have D1 x : D x <= 1 by have /andP[] := D01 x.
 have D1' x : 1 - D x <= 1 by rewrite ler_subl_addr ler_addl; have /andP[] := D01 x.
 have m1 : measurable_fun setT (fun x => 1 - D x).
   by apply: measurable_funB => //; exact: measurable_fun_cst.
@@ -235,15 +219,13 @@ Lemma squeeze (f g : T -> \bar R) : measurable_fun setT f -> measurable_fun setT
   (forall x, 0 <= f x)%E -> (forall x, f x <= g x)%E -> (forall x, f x \is a fin_num) ->
   (\int[mu]_x f x < +oo)%E -> (\int[mu]_x g x = \int[mu]_x f x)%E -> {ae mu, forall x, f x = g x}.
 Proof.
-move=> mf mg f0 fg ff If Ig; pose h x := (g x - f x)%E.
-have h0 x : (0 <= h x)%E by rewrite sube_ge0 ?ff.
+move=> mf mg f0 fg ff If Ig; pose h x := (g x - f x)%E. have h0 x : (0 <= h x)%E by rewrite sube_ge0 ?ff.
 have mh : measurable_fun setT h by exact: emeasurable_funB.
 have F : (\int[mu]_x f x \is a fin_num)%E by rewrite ge0_fin_numE// integral_ge0.
 have : (\int[mu]_x `|h x| = 0)%E.
   rewrite (eq_integral h) => [|x _]; last by rewrite gee0_abs.
   move: Ig; rewrite (eq_integral (fun x => f x + h x)%E) => [|x _]; last by rewrite addeC subeK.
-  rewrite ge0_integralD// => Q.
-  move: (congr1 (fun z => z - \int[mu]_x f x)%E Q) => /=.
+  rewrite ge0_integralD// => Q. move: (congr1 (fun z => z - \int[mu]_x f x)%E Q) => /=.
   by rewrite [X in (X - _)%E = _ -> _]addeC addeK// subee.
 move/(ae_eq_integral_abs _ measurableT mh); apply: ae_impl => x /(_ Logic.I) hx.
 by rewrite -[g x](subeK _ (ff x)) -/(h x) hx add0e.
@@ -256,8 +238,7 @@ Lemma loss_pointwise pd pg D x : 0 <= pd x -> 0 <= pg x -> 0 <= D x <= 1 ->
      (0 < pd x + pg x -> D x = D_star pd pg x)].
 Proof.
 move=> d0 g0 D01; have := addr_ge0 d0 g0; rewrite le_eqVlt => /predU1P[/esym/eqP|c0].
-  rewrite paddr_eq0// => /andP[/eqP -> /eqP ->].
-  by rewrite /loss !mul0e adde0; split=> //; rewrite addr0 ltxx.
+  rewrite paddr_eq0// => /andP[/eqP -> /eqP ->]. by rewrite /loss !mul0e adde0; split=> //; rewrite addr0 ltxx.
 have [L Q] := pointwise d0 g0 c0 D01; rewrite /D_star loss_least//; split=> //; split=> [/Q|/(_ c0) ->]//.
 by rewrite loss_least.
 Qed.
@@ -272,8 +253,7 @@ rewrite /total (eq_integral (fun x => (ln 2)%:E * ((pd x)%:E + (pg x)%:E))%E) =>
   have E1 : 1 - 2^-1 = 2^-1 :> R by rewrite {1}(splitr 1) div1r addrK.
   by rewrite /loss /= E1 /elog invr_gt0 two0 lnV ?posrE// -EFinN opprK -!EFinM -!EFinD -mulrDl mulrC.
 have md' := (EFin_measurable_fun setT pd).2 md; have mg' := (EFin_measurable_fun setT pg).2 mg.
-have d0' x : (0 <= (pd x)%:E)%E by rewrite lee_fin.
-have g0' x : (0 <= (pg x)%:E)%E by rewrite lee_fin.
+have d0' x : (0 <= (pd x)%:E)%E by rewrite lee_fin. have g0' x : (0 <= (pg x)%:E)%E by rewrite lee_fin.
 rewrite ge0_integralM_EFin//; last 3 first.
 - by move=> x _; rewrite adde_ge0.
 - exact: emeasurable_funD.
@@ -282,10 +262,7 @@ by rewrite ge0_integralD// d1 g1 -EFinD -EFinM mulrDr mulr1 -ln_4.
 Qed.
 
 Lemma half_discriminator : discriminator (cst 2^-1).
-Proof.
-split=> [|x]; first exact: measurable_fun_cst.
-by rewrite /= invr_ge0 ler0n invf_le1 ?ltr0n// ler1n.
-Qed.
+Proof. split=> [|x]; first exact: measurable_fun_cst. by rewrite /= invr_ge0 ler0n invf_le1 ?ltr0n// ler1n. Qed.
 
 Lemma total_finite pd pg : density pd -> density pg -> (total pd pg (D_star pd pg) < +oo)%E.
 Proof.
@@ -304,22 +281,18 @@ Theorem proposition_1 pd pg D : density pd -> density pg -> discriminator D ->
   (V pd pg D <= V pd pg (D_star pd pg))%E /\
   (V pd pg D = V pd pg (D_star pd pg) <-> {ae mu, forall x, 0 < pd x + pg x -> D x = D_star pd pg x}).
 Proof.
-move=> Hd Hg HD; have HS := D_star_discriminator Hd Hg.
-have [[md d0 _] [mg g0 _]] := (Hd, Hg).
-have [HL PS] := HS; have [mD PD] := HD.
-have mS := measurable_loss md mg HL; have mDl := measurable_loss md mg mD.
+move=> Hd Hg HD; have HS := D_star_discriminator Hd Hg. have [[md d0 _] [mg g0 _]] := (Hd, Hg).
+have [HL PS] := HS; have [mD PD] := HD. have mS := measurable_loss md mg HL; have mDl := measurable_loss md mg mD.
 have LD x := loss_pointwise (d0 x) (g0 x) (PD x).
 have S0 x : (0 <= loss (pd x) (pg x) (D_star pd pg x))%E by exact: loss_ge0.
-have D0 x : (0 <= loss (pd x) (pg x) (D x))%E by exact: loss_ge0.
-have Fin := total_finite Hd Hg.
+have D0 x : (0 <= loss (pd x) (pg x) (D x))%E by exact: loss_ge0. have Fin := total_finite Hd Hg.
 rewrite !V_total//; split.
   by rewrite lee_opp2; apply: ge0_le_integral => // x _; have [] := LD x.
 split=> [/eqe_oppP Q|Q].
 - have A : {ae mu, forall x, loss (pd x) (pg x) (D_star pd pg x) = loss (pd x) (pg x) (D x)}.
     by apply: squeeze => // x; have [] := LD x.
   by apply: ae_impl A => x; have [_ _ [+ _]] := LD x.
-- congr (- _)%E; apply: ge0_ae_eq_integral => //.
-  by apply: ae_impl Q => x K _; have [_ _ [_ ->]] := LD x.
+- congr (- _)%E; apply: ge0_ae_eq_integral => //. by apply: ae_impl Q => x K _; have [_ _ [_ ->]] := LD x.
 Qed.
 
 (* Eq. (4) *)
@@ -327,8 +300,7 @@ Theorem eq_4 pd pg : density pd -> density pg ->
   [/\ discriminator (D_star pd pg), V pd pg (D_star pd pg) = C pd pg &
      forall D, discriminator D -> (V pd pg D <= C pd pg)%E].
 Proof.
-move=> Hd Hg; have HS := D_star_discriminator Hd Hg.
-have Q : V pd pg (D_star pd pg) = C pd pg.
+move=> Hd Hg; have HS := D_star_discriminator Hd Hg. have Q : V pd pg (D_star pd pg) = C pd pg.
   move: Hd Hg => [_ d0 _] [_ g0 _]; rewrite /V /C; congr (_ + _)%E; apply: eq_integral => x _.
   have := addr_ge0 (d0 x) (g0 x); rewrite le_eqVlt => /predU1P[/esym/eqP|c0].
     by rewrite paddr_eq0// => /andP[_ /eqP ->]; rewrite !mul0e.
@@ -341,12 +313,13 @@ Proof. by move=> Hd Hg; rewrite V_total ?total_half//; exact: half_discriminator
 
 Lemma half_iff (a b : R) : 0 <= a -> 0 <= b -> (0 < a + b -> 2^-1 = a / (a + b)) <-> b = a.
 Proof.
-have two0 : (2 : R) != 0 by rewrite pnatr_eq0.
-move=> a0 b0; split=> [|-> c0]; last first.
-  by rewrite -mulr2n -[a *+ 2]mulr_natr invfM mulrA divff ?mul1r//; move: c0; rewrite -mulr2n pmulrn_lgt0// => /lt0r_neq0.
+have two0 : (2 : R) != 0 by rewrite pnatr_eq0. move=> a0 b0; split=> [|-> c0]; last first.
+  rewrite -mulr2n -[a *+ 2]mulr_natr invfM mulrA divff ?mul1r//.
+  by move: c0; rewrite -mulr2n pmulrn_lgt0// => /lt0r_neq0.
 have := addr_ge0 a0 b0; rewrite le_eqVlt => /predU1P[/esym/eqP + _|c0 /(_ c0) Q].
   by rewrite paddr_eq0// => /andP[/eqP -> /eqP ->].
-have : a + b = a + a by rewrite -mulr2n -[a *+ 2]mulr_natr -[in RHS](divfK (lt0r_neq0 c0) a) -Q mulrAC mulVf ?mul1r.
+have : a + b = a + a.
+  by rewrite -mulr2n -[a *+ 2]mulr_natr -[in RHS](divfK (lt0r_neq0 c0) a) -Q mulrAC mulVf ?mul1r.
 by move/addrI.
 Qed.
 
@@ -355,8 +328,7 @@ Theorem theorem_1 pd pg : density pd -> density pg ->
   [/\ (forall q, density q -> (C pd pg <= C pd q)%E) <-> {ae mu, forall x, pg x = pd x},
      C pd pg = (- ln 4)%:E <-> {ae mu, forall x, pg x = pd x} & ((- ln 4)%:E <= C pd pg)%E].
 Proof.
-move=> Hd Hg; have HF := half_discriminator.
-have Below q : density q -> ((- ln 4)%:E <= C pd q)%E.
+move=> Hd Hg; have HF := half_discriminator. have Below q : density q -> ((- ln 4)%:E <= C pd q)%E.
   by move=> Hq; have [_ _ /(_ _ HF)] := eq_4 Hd Hq; rewrite V_half.
 have Only q : density q -> C pd q = (- ln 4)%:E <-> {ae mu, forall x, q x = pd x}.
   move=> Hq; have [_ Q _] := eq_4 Hd Hq; have [_] := proposition_1 Hd Hq HF.
@@ -364,8 +336,7 @@ have Only q : density q -> C pd q = (- ln 4)%:E <-> {ae mu, forall x, q x = pd x
   - by apply: ae_impl => x /(half_iff (d0 x) (q0 x)).
   - by apply/esym/K2; apply: ae_impl K => x /(half_iff (d0 x) (q0 x)).
 split; [|exact: Only|exact: Below]; split=> [K|/(Only _ Hg) -> q]; last exact: Below.
-apply/(Only _ Hg)/eqP; rewrite eq_le (Below _ Hg) andbT.
-by rewrite -((Only _ Hd).2 _) ?K//; exact: aeW.
+apply/(Only _ Hg)/eqP; rewrite eq_le (Below _ Hg) andbT. by rewrite -((Only _ Hd).2 _) ?K//; exact: aeW.
 Qed.
 
 (* log(a/b), +∞ where b = 0 *)
@@ -381,10 +352,8 @@ Lemma KL_mean p q m : density p -> density q -> (forall x, m x = (p x + q x) / 2
   exists2 r : R, E p (fun x => elog (p x / (p x + q x))) = r%:E & KL p m = (ln 2 + r)%:E.
 Proof.
 move=> Hp Hq Hm; have [[mp p0 p1] [mq q0 _]] := (Hp, Hq); have [HS PS] := D_star_discriminator Hp Hq.
-have S1 x : D_star p q x <= 1 by have /andP[] := PS x.
-pose h x := ((p x)%:E * - elog (D_star p q x))%E.
-have h0 x : (0 <= h x)%E by exact: weighted_ge0.
-have mh : measurable_fun setT h by exact: measurable_weighted.
+have S1 x : D_star p q x <= 1 by have /andP[] := PS x. pose h x := ((p x)%:E * - elog (D_star p q x))%E.
+have h0 x : (0 <= h x)%E by exact: weighted_ge0. have mh : measurable_fun setT h by exact: measurable_weighted.
 have Fh : (\int[mu]_x h x < +oo)%E.
   apply: le_lt_trans (total_finite Hp Hq); apply: ge0_le_integral => //.
   - by move=> x _; exact: loss_ge0.
@@ -392,15 +361,12 @@ have Fh : (\int[mu]_x h x < +oo)%E.
   - by move=> x _; rewrite /loss lee_addl// weighted_ge0// ler_subl_addr ler_addl; have /andP[] := PS x.
 have Ih : mu.-integrable setT h.
   by split=> //; rewrite (eq_integral h) => [|x _]//; rewrite gee0_abs.
-pose u x := (ln 2 * p x)%:E.
-have l2 : 0 <= ln 2 :> R by rewrite -ln1 ler_ln ?posrE ?ltr0n// ler1n.
-have u0 x : (0 <= u x)%E by rewrite lee_fin mulr_ge0.
-have mu' : measurable_fun setT u.
+pose u x := (ln 2 * p x)%:E. have l2 : 0 <= ln 2 :> R by rewrite -ln1 ler_ln ?posrE ?ltr0n// ler1n.
+have u0 x : (0 <= u x)%E by rewrite lee_fin mulr_ge0. have mu' : measurable_fun setT u.
   by apply/EFin_measurable_fun; apply: measurable_funrM.
 have Eu : (\int[mu]_x u x = (ln 2)%:E)%E.
   under eq_integral do rewrite /u EFinM.
-  rewrite ge0_integralM_EFin// ?p1 ?mule1//; last exact/EFin_measurable_fun.
-  by move=> x _; rewrite lee_fin.
+  rewrite ge0_integralM_EFin// ?p1 ?mule1//; last exact/EFin_measurable_fun. by move=> x _; rewrite lee_fin.
 have Iu : mu.-integrable setT u.
   by split=> //; rewrite (eq_integral u) => [|x _]; [rewrite Eu ltey|rewrite gee0_abs].
 have : (\int[mu]_x h x \is a fin_num)%E by rewrite ge0_fin_numE// integral_ge0.
@@ -437,8 +403,7 @@ Proof. by move=> Hd Hg; have [k [l [-> -> ->]]] := KL_means Hd Hg. Qed.
 Theorem eq_6 pd pg : density pd -> density pg -> (C pd pg = (- ln 4)%:E + 2%:E * JSD pd pg)%E.
 Proof.
 move=> Hd Hg; rewrite /JSD; have [k [l [-> -> ->]]] := KL_means Hd Hg.
-transitivity (- ln 4 + 2 * (2^-1 * k + 2^-1 * l))%:E => //.
-by rewrite -mulrDr mulrA divff ?mul1r// pnatr_eq0.
+transitivity (- ln 4 + 2 * (2^-1 * k + 2^-1 * l))%:E => //. by rewrite -mulrDr mulrA divff ?mul1r// pnatr_eq0.
 Qed.
 
 Theorem jsd_nonnegative p q : density p -> density q ->

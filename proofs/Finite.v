@@ -17,11 +17,9 @@ Section Definitions.
 Context {X : Type} `{Finite_space X}.
 
 Definition Sum (f : X -> R) : R := fold_right (fun x s => f x + s) 0 points.
-
 Definition ESum (f : X -> Rbar) : Rbar := fold_right (fun x s => Rbar_plus (f x) s) 0 points.
 
 Definition distribution (p : X -> R) : Prop := (forall x, 0 <= p x) /\ Sum p = 1.
-
 (* D maps into [0, 1]. *)
 Definition discriminator (D : X -> R) : Prop := forall x, 0 <= D x <= 1.
 
@@ -67,15 +65,15 @@ Definition game {Z X} `{Finite_space Z} `{Finite_space X} (pd : X -> R) (pz : Z 
 Section Sums.
 Context {X : Type} `{Finite_space X}.
 
+Local Notation sum f l := (fold_right (fun x s => f x + s) 0 l).
+Local Notation esum f l := (fold_right (fun x s => Rbar_plus (f x) s) 0 l).
+
 Lemma Sum_ext (f g : X -> R) : (forall x, f x = g x) -> Sum f = Sum g.
 Proof. unfold Sum. intros K. induction points; simpl; [easy |]. now rewrite K, IHl. Qed.
-
 Lemma Sum_plus (f g : X -> R) : Sum (fun x => f x + g x) = Sum f + Sum g.
 Proof. unfold Sum. induction points; simpl; lra. Qed.
-
 Lemma Sum_minus (f g : X -> R) : Sum (fun x => f x - g x) = Sum f - Sum g.
 Proof. unfold Sum. induction points; simpl; lra. Qed.
-
 Lemma Sum_scal (c : R) (f : X -> R) : Sum (fun x => c * f x) = c * Sum f.
 Proof. unfold Sum. induction points; simpl; lra. Qed.
 
@@ -84,9 +82,7 @@ Lemma ESum_le (f : X -> Rbar) (g : X -> R) : (forall x, Rbar_le (f x) (g x)) ->
   Rbar_le (ESum f) (Sum g) /\ (ESum f = Sum g -> forall x, f x = g x).
 Proof.
   intros K. unfold ESum, Sum.
-  enough (L : forall l, Rbar_le (fold_right (fun x s => Rbar_plus (f x) s) 0 l) (fold_right (fun x s => g x + s) 0 l) /\
-    (fold_right (fun x s => Rbar_plus (f x) s) 0 l = fold_right (fun x s => g x + s) 0 l ->
-    forall x, In x l -> f x = g x)).
+  enough (L : forall l, Rbar_le (esum f l) (sum g l) /\ (esum f l = sum g l -> forall x, In x l -> f x = g x)).
   { split; [apply L |]. intros Q x. apply L with (1 := Q), complete. }
   induction l as [| y l [L Q]]; simpl; [split; [lra | easy] |]. specialize (K y).
   destruct (fold_right _ _ l) as [u | |], (f y) as [v | |] eqn:F; simpl in *; try easy.
@@ -113,16 +109,12 @@ Qed.
 Lemma ESum_plus (f g : X -> Rbar) : (forall x, f x <> p_infty) -> (forall x, g x <> p_infty) ->
   ESum (fun x => Rbar_plus (f x) (g x)) = Rbar_plus (ESum f) (ESum g) /\ ESum f <> p_infty.
 Proof.
-  intros Hf Hg. unfold ESum. enough (L : forall l,
-    let u := fold_right (fun x s => Rbar_plus (f x) s) 0 l in
-    let v := fold_right (fun x s => Rbar_plus (g x) s) 0 l in
-    u <> p_infty /\ v <> p_infty /\
-    fold_right (fun x s => Rbar_plus (Rbar_plus (f x) (g x)) s) 0 l = Rbar_plus u v).
-  { split; apply L. }
+  intros Hf Hg. unfold ESum. enough (L : forall l, esum f l <> p_infty /\ esum g l <> p_infty /\
+    fold_right (fun x s => Rbar_plus (Rbar_plus (f x) (g x)) s) 0 l = Rbar_plus (esum f l) (esum g l))
+    by (split; apply L).
   induction l as [| x l (Nu & Nv & IH)]; simpl; [repeat split; try easy; f_equal; ring |].
-  rewrite IH. clear IH. revert Nu Nv. generalize (fold_right (fun x s => Rbar_plus (f x) s) 0 l).
-  generalize (fold_right (fun x s => Rbar_plus (g x) s) 0 l). intros u v Nv Nu. specialize (Hf x). specialize (Hg x).
-  destruct (f x), (g x), u, v; simpl; repeat split; try easy. f_equal. ring.
+  rewrite IH. clear IH. revert Nu Nv. generalize (esum f l) (esum g l). intros u v Nu Nv.
+  specialize (Hf x). specialize (Hg x). destruct (f x), (g x), u, v; simpl; repeat split; try easy. f_equal. ring.
 Qed.
 
 Lemma E_finite (p : X -> R) (f : X -> Rbar) (g : X -> R) :
@@ -131,17 +123,14 @@ Proof. intros K. apply ESum_finite. intros x. apply weighted_finite, K. Qed.
 
 Lemma weighted_below (a : R) (l : Rbar) : 0 <= a -> l <> p_infty -> Rbar_mult a l <> p_infty.
 Proof.
-  intros [P | <-] N; [| now rewrite Rbar_mult_0_l].
-  destruct l; [easy | easy | now rewrite weighted_infinite].
+  intros [P | <-] N; [| now rewrite Rbar_mult_0_l]. destruct l; [easy | easy | now rewrite weighted_infinite].
 Qed.
 
 Lemma weighted_plus (l : R) (u v : Rbar) : 0 < l -> u <> p_infty -> v <> p_infty ->
   Rbar_mult l (Rbar_plus u v) = Rbar_plus (Rbar_mult l u) (Rbar_mult l v).
 Proof.
-  intros Hl. destruct u as [u | |], v as [v | |]; try easy; intros _ _; [simpl; f_equal; ring | ..].
-  - change (Rbar_plus u m_infty) with m_infty. now rewrite weighted_infinite.
-  - change (Rbar_plus m_infty v) with m_infty. now rewrite weighted_infinite.
-  - change (Rbar_plus m_infty m_infty) with m_infty. now rewrite weighted_infinite.
+  intros Hl. destruct u as [u | |], v as [v | |]; try easy; intros _ _; [simpl; f_equal; ring | ..];
+    cbn [Rbar_plus Rbar_plus']; now rewrite ?weighted_infinite.
 Qed.
 
 (* Expectations are linear in p, where f takes values in [−∞, ∞). *)
@@ -152,9 +141,8 @@ Proof.
     as [<- N]; [now intros x; apply weighted_below .. |]. split; [| exact N].
   unfold ESum. induction points as [| x l IH]; simpl; [easy |]. rewrite IH. f_equal.
   specialize (Hp x). specialize (Hq x). specialize (Hf x). destruct (f x); [simpl; f_equal; ring | easy |].
-  destruct Hp as [Hp | <-], Hq as [Hq | <-]; rewrite ?Rplus_0_l, ?Rplus_0_r, ?Rbar_mult_0_l.
-  1-3: now rewrite !weighted_infinite by lra.
-  simpl. f_equal. ring.
+  destruct Hp as [Hp | <-], Hq as [Hq | <-]; rewrite ?Rplus_0_l, ?Rplus_0_r, ?Rbar_mult_0_l;
+    [now rewrite !weighted_infinite by lra .. | simpl; f_equal; ring].
 Qed.
 
 Lemma E_scal (l : R) (p : X -> R) (f : X -> Rbar) : 0 < l -> (forall x, 0 <= p x) ->
@@ -213,7 +201,7 @@ Theorem pushforward_distribution {Z X} `{Finite_space Z} `{Finite_space X} (pz :
 Proof.
   intros [Hz S]. split.
   - intros x. unfold pushforward. apply Sum_nonneg. intros z. now destruct (same _ _); [| lra].
-  - assert (K : E pz (fun _ => 1) = E (pushforward pz G) (fun _ => 1)) by (apply (E_pushforward pz G (fun _ => 1)); easy).
+  - pose proof (E_pushforward pz G (fun _ => 1) Hz ltac:(easy)) as K.
     rewrite (E_finite pz _ (fun _ => 1)), (E_finite _ _ (fun _ => 1)) in K by now right. injection K as K.
     rewrite (Sum_ext (fun z => pz z * 1) pz), (Sum_ext (fun x => pushforward pz G x * 1) (pushforward pz G)) in K
       by (intros; ring). now rewrite <- K.

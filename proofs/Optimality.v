@@ -76,8 +76,7 @@ Proof.
     - rewrite !payoff_finite by now left. split; [simpl; lra | split; [lra | intros; f_equal; ring]].
     - destruct (pointwise (pd x) (pg x) (D x)) as [Le Eq]; try easy.
       split; [exact Le | split; [intros Q _; now apply Eq | intros Q; now rewrite Q]]. }
-  rewrite V_D_star, eq_3 by easy.
-  destruct (ESum_le (fun x => payoff (pd x) (pg x) (D x))
+  rewrite V_D_star, eq_3 by easy. destruct (ESum_le (fun x => payoff (pd x) (pg x) (D x))
     (fun x => pd x * ln (pd x / (pd x + pg x)) + pg x * ln (pg x / (pd x + pg x)))) as [Le Eq].
   { intros x. rewrite <- payoff_star; [apply L | apply Hd | apply Hg]. }
   unfold C. rewrite <- Sum_plus. split; [exact Le | split; intros K].
@@ -130,8 +129,7 @@ Proof.
   intros Hd Hg. do 2 eexists. split; [| split].
   - apply (KL_mean pd pg); auto.
   - apply (KL_mean pg pd); auto. intros x. unfold mean. lra.
-  - unfold C. destruct ln_2_4 as [-> _].
-    rewrite (Sum_ext (fun x => pg x * ln (pg x / (pg x + pd x)))
+  - unfold C. destruct ln_2_4 as [-> _]. rewrite (Sum_ext (fun x => pg x * ln (pg x / (pg x + pd x)))
       (fun x => pg x * ln (pg x / (pd x + pg x)))); [ring |].
     intros x. now rewrite Rplus_comm.
 Qed.
@@ -142,8 +140,7 @@ Theorem theorem_1 (pd pg : X -> R) : distribution pd -> distribution pg ->
   ((forall q, distribution q -> C pd pg <= C pd q) <-> forall x, pg x = pd x) /\
   (C pd pg = - ln 4 <-> forall x, pg x = pd x) /\ - ln 4 <= C pd pg.
 Proof.
-  intros Hd.
-  assert (Half : forall q, distribution q -> V pd q (fun _ => 1 / 2) = - ln 4).
+  intros Hd. assert (Half : forall q, distribution q -> V pd q (fun _ => 1 / 2) = - ln 4).
   { intros q [Hq Sq]. destruct Hd as [Hd' Sd]. rewrite V_finite; try (intros; right; lra). f_equal.
     destruct ln_2_4 as [-> _]. replace (1 - 1 / 2) with (1 / 2) by lra.
     replace (ln (1 / 2)) with (- ln 2) by (rewrite ln_div, ln_1; lra).
@@ -151,8 +148,7 @@ Proof.
     rewrite Sum_scal, Sum_plus, Sd, Sq. ring. }
   assert (Flat : discriminator (fun _ : X => 1 / 2)) by (intros x; lra).
   assert (Below : forall q, distribution q -> - ln 4 <= C pd q).
-  { intros q Hq. destruct (eq_4 pd q Hd Hq) as (_ & _ & L). specialize (L _ Flat).
-    now rewrite Half in L. }
+  { intros q Hq. destruct (eq_4 pd q Hd Hq) as (_ & _ & L). specialize (L _ Flat). now rewrite Half in L. }
   assert (Only : forall q, distribution q -> (C pd q = - ln 4 <-> forall x, q x = pd x)).
   { intros q Hq. destruct (eq_4 pd q Hd Hq) as (_ & Q & _).
     destruct (proposition_1 pd q _ Hd Hq Flat) as [_ P]. rewrite Q, Half in P by easy.
@@ -171,16 +167,13 @@ Qed.
 (* Eq. (5) *)
 Theorem eq_5 (pd pg : X -> R) : distribution pd -> distribution pg ->
   Finite (C pd pg) = Rbar_plus (- ln 4) (Rbar_plus (KL pd (mean pd pg)) (KL pg (mean pd pg))).
-Proof.
-  intros Hd Hg. destruct (KL_means pd pg Hd Hg) as (k & l & -> & -> & Q). simpl. f_equal. lra.
-Qed.
+Proof. intros Hd Hg. destruct (KL_means pd pg Hd Hg) as (k & l & -> & -> & Q). simpl. f_equal. lra. Qed.
 
 (* Eq. (6) *)
 Theorem eq_6 (pd pg : X -> R) : distribution pd -> distribution pg ->
   Finite (C pd pg) = Rbar_plus (- ln 4) (Rbar_mult 2 (JSD pd pg)).
 Proof.
-  intros Hd Hg. unfold JSD. destruct (KL_means pd pg Hd Hg) as (k & l & -> & -> & Q).
-  simpl. f_equal. lra.
+  intros Hd Hg. unfold JSD. destruct (KL_means pd pg Hd Hg) as (k & l & -> & -> & Q). simpl. f_equal. lra.
 Qed.
 
 (* "The Jensen–Shannon divergence between two distributions is always non-negative, and zero only when they
@@ -197,13 +190,11 @@ Qed.
 Theorem perfect_discriminator (pd pg : X -> R) : distribution pd -> distribution pg ->
   C pd pg <= 0 /\ (C pd pg = 0 <-> forall x, pd x = 0 \/ pg x = 0).
 Proof.
-  intros [Hd _] [Hg _].
-  assert (T : forall a b, 0 <= a -> 0 <= b ->
+  intros [Hd _] [Hg _]. assert (T : forall a b, 0 <= a -> 0 <= b ->
     a * ln (a / (a + b)) <= 0 /\ (a * ln (a / (a + b)) = 0 <-> a = 0 \/ b = 0)).
   { intros a b [Ha | <-] Hb; [| split; [lra | split; [now left | intros; ring]]].
     destruct (ln_below (a / (a + b))) as [L Q]; [apply Rdiv_lt_0_compat; lra |].
-    assert (R : a / (a + b) - 1 = - (b / (a + b))) by (field; lra).
-    destruct Hb as [Hb | <-].
+    assert (R : a / (a + b) - 1 = - (b / (a + b))) by (field; lra). destruct Hb as [Hb | <-].
     - assert (0 < b / (a + b)) by (apply Rdiv_lt_0_compat; lra). split; [nra |].
       split; [intros Z | lra]. exfalso. nra.
     - replace (a / (a + 0)) with 1 by (field; lra). rewrite ln_1. split; [lra |].
@@ -214,12 +205,11 @@ Proof.
     destruct (T (pg x) (pd x)) as [L2 E2]; auto. rewrite (Rplus_comm (pg x)) in L2, E2.
     split; [lra |]. rewrite <- E1. split; [lra |]. intros Z. enough (pg x * ln (pg x / (pd x + pg x)) = 0) by lra.
     apply E2. tauto. }
-  assert (Z : Sum (fun _ : X => 0) = 0) by (transitivity (0 * Sum (fun _ : X => 0)); [rewrite <- Sum_scal; apply Sum_ext; intros |]; ring).
-  split.
-  - rewrite <- Z. apply Sum_le. intros x. apply S.
-  - split.
-    + intros Q x. apply S. apply (proj2 (Sum_le term (fun _ => 0) (fun y => proj1 (S y)))). lra.
-    + intros K. rewrite <- Z. apply Sum_ext. intros x. now apply S.
+  assert (Z : Sum (fun x => 0 * pd x) = 0) by (rewrite Sum_scal; ring).
+  destruct (Sum_le term (fun x => 0 * pd x)) as [L E]; [intros x; rewrite Rmult_0_l; apply S |].
+  rewrite Z in L, E. split; [exact L | split; intros K].
+  - intros x. apply S. rewrite (E K x). ring.
+  - rewrite <- Z. apply Sum_ext. intros x. rewrite Rmult_0_l. now apply S.
 Qed.
 
 End Theorems.
@@ -242,7 +232,8 @@ Proof.
       assert (0 <= 2 * (c * c) / ((1 + c) * (1 - c))) by (apply Rdiv_le_0_compat; nra). nra. }
   destruct (MVT_cor2 (fun t => (1 + t) * ln (1 + t) + (1 - t) * ln (1 - t) - t * t)
     (fun t => ln (1 + t) - ln (1 - t) - 2 * t) 0 t) as (c & Q & Hc); [lra | |].
-  - intros c Hc. apply is_derive_Reals. auto_derive; [lra | try replace (1 + - c) with (1 - c) by ring; field; lra].
+  - intros c Hc. apply is_derive_Reals. auto_derive; [lra |].
+    try replace (1 + - c) with (1 - c) by ring. field. lra.
   - specialize (Slope c). rewrite Rplus_0_r, Rminus_0_r, ln_1 in Q. nra.
 Qed.
 
@@ -255,8 +246,7 @@ Proof.
   { clear a b. intros a b Hb Hab Hs. set (t := (a - b) / (a + b)).
     assert (A : a / (a + b) = (1 + t) / 2) by (unfold t; field; lra).
     assert (B : b / (a + b) = (1 - t) / 2) by (unfold t; field; lra).
-    assert (T : 0 <= t) by (apply Rdiv_le_0_compat; lra).
-    assert (T1 : t = 1 - 2 * (b / (a + b))) by lra.
+    assert (T : 0 <= t) by (apply Rdiv_le_0_compat; lra). assert (T1 : t = 1 - 2 * (b / (a + b))) by lra.
     assert (0 <= b / (a + b)) by (apply Rdiv_le_0_compat; lra).
     assert (A' : a = (a + b) * (1 + t) / 2) by (unfold t; field; lra).
     assert (B' : b = (a + b) * (1 - t) / 2) by (unfold t; field; lra).
@@ -265,14 +255,14 @@ Proof.
     { destruct Hb as [Hb | <-]; [| ring]. rewrite B, ln_div; try lra.
       assert (0 < b / (a + b)) by (apply Rdiv_lt_0_compat; lra). lra. }
     split.
-    - rewrite La, Lb. replace ((a - b) * (a - b) / (2 * (a + b))) with ((a + b) / 2 * (t * t)) by (unfold t; field; lra).
+    - rewrite La, Lb.
+      replace ((a - b) * (a - b) / (2 * (a + b))) with ((a + b) / 2 * (t * t)) by (unfold t; field; lra).
       pose proof (phi t). enough (a * (ln (1 + t) - ln 2) + b * (ln (1 - t) - ln 2) + (a + b) * ln 2 =
         (a + b) / 2 * ((1 + t) * ln (1 + t) + (1 - t) * ln (1 - t))) by nra.
       transitivity (a * ln (1 + t) + b * ln (1 - t)); [ring |]. rewrite A' at 1. rewrite B' at 2. field.
     - assert (Y : ln (a / (a + b)) <= 0).
       { destruct (ln_below (a / (a + b))); lra. }
-      destruct Hb as [Hb | <-]; [| nra].
-      assert (Q : ln (a / (a + b)) + ln (b / (a + b)) <= - 2 * ln 2).
+      destruct Hb as [Hb | <-]; [| nra]. assert (Q : ln (a / (a + b)) + ln (b / (a + b)) <= - 2 * ln 2).
       { assert (0 < b / (a + b)) by (apply Rdiv_lt_0_compat; lra).
         rewrite <- ln_mult by lra. replace (-2 * ln 2) with (ln (/ 4)).
         - apply ln_le; [apply Rmult_lt_0_compat; lra |]. rewrite A, B. nra.
@@ -303,14 +293,13 @@ Proof.
   intros Hd Hg. enough (TV pd pg ^ 2 <= C pd pg + ln 4) by lra. rewrite C_as_points by easy.
   destruct Hd as [Hd Sd], Hg as [Hg Sg]. set (l := TV pd pg).
   replace (l ^ 2) with (Sum (fun x => l * Rabs (pd x - pg x) - l * l / 2 * (pd x + pg x))).
-  - apply Sum_le. intros x. specialize (Hd x). specialize (Hg x).
-    destruct (Req_dec (pd x + pg x) 0) as [S | S].
-    + replace (pd x) with 0 by lra. replace (pg x) with 0 by lra.
-      rewrite Rminus_0_r, Rabs_R0. lra.
+  - apply Sum_le. intros x. specialize (Hd x). specialize (Hg x). destruct (Req_dec (pd x + pg x) 0) as [S | S].
+    + replace (pd x) with 0 by lra. replace (pg x) with 0 by lra. rewrite Rminus_0_r, Rabs_R0. lra.
     + apply Rle_trans with (2 := proj1 (point_bounds (pd x) (pg x) Hd Hg ltac:(lra))).
       set (d := Rabs (pd x - pg x)). set (s := pd x + pg x) in *. assert (0 < s) by (unfold s in *; lra).
       enough (0 <= (d - l * s) * (d - l * s) / (2 * s)).
-      { replace (d * d / (2 * s)) with ((d - l * s) * (d - l * s) / (2 * s) + (l * d - l * l / 2 * s)) by (field; lra). lra. }
+      { replace (d * d / (2 * s)) with ((d - l * s) * (d - l * s) / (2 * s) + (l * d - l * l / 2 * s));
+        [lra | field; lra]. }
       apply Rdiv_le_0_compat; [apply Rle_0_sqr | lra].
   - rewrite Sum_minus, !Sum_scal, Sum_plus, Sd, Sg. unfold l, TV. field.
 Qed.
@@ -321,8 +310,7 @@ Proof.
   intros Hd Hg. enough (C pd pg + ln 4 <= TV pd pg * ln 4) by lra. rewrite C_as_points by easy.
   destruct Hd as [Hd Sd], Hg as [Hg Sg].
   replace (TV pd pg * ln 4) with (Sum (fun x => ln 2 * Rabs (pd x - pg x))).
-  - apply Sum_le. intros x. specialize (Hd x). specialize (Hg x).
-    destruct (Req_dec (pd x + pg x) 0) as [S | S].
+  - apply Sum_le. intros x. specialize (Hd x). specialize (Hg x). destruct (Req_dec (pd x + pg x) 0) as [S | S].
     + replace (pd x) with 0 by lra. replace (pg x) with 0 by lra. rewrite Rminus_0_r, Rabs_R0. lra.
     + pose proof (proj2 (point_bounds (pd x) (pg x) Hd Hg ltac:(lra))). lra.
   - rewrite Sum_scal. unfold TV. destruct ln_2_4 as [-> _]. field.
