@@ -13,7 +13,7 @@ else ifneq ($(PYTHON),$(MADE_FROM))
 .PHONY: .venv/.pinned
 endif
 
-.PHONY: help book pdf lint check test soak bench refresh lock clean
+.PHONY: help book pdf lint check test proofs soak bench refresh lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,6 +40,9 @@ check: lint ## lint, check types, run the tests that take under a second each (1
 
 test: lint ## lint, check types, run tests/ and every notebook against its committed outputs (under 10 minutes)
 	$(PYTEST) --nbval tests book
+
+proofs: ## check the theorems of §4 with Coq (under two minutes; Debian: coq libcoq-coquelicot libcoq-mathcomp-analysis)
+	@cd proofs && coq_makefile -f _CoqProject -o CoqMakefile && $(MAKE) --no-print-directory -f CoqMakefile
 
 soak: .venv/.installed ## run what takes too long for that (the tests marked soak)
 	$(PYTEST) -m soak tests
