@@ -1,4 +1,4 @@
-"""The commands that serve the book alone: sweep, publish, record, yardsticks, bench; each imports what it needs."""
+"""The commands that serve the book alone, sweep, publish, record, …; each imports what it needs."""
 
 from __future__ import annotations
 
