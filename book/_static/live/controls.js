@@ -151,6 +151,12 @@ export class Panel {
     this.changed(key)
   }
 
+  /** Whether a setting differs from the preset's, those `but` left out. @param {string[]} but */
+  hasChanged(...but) {
+    const firsts = this.defaults(this.values.preset)
+    return Object.keys(firsts).some((key) => this.values[key] !== firsts[key] && !but.includes(key))
+  }
+
   show() { for (const { show } of Object.values(this.controls)) show() }
 
   /** @param {string} words */

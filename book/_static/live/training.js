@@ -78,7 +78,8 @@ export class Game {
     const { target, settings: { noise }, edges } = this
     if (target.dimensions === 2) {
       const seen = this.samples(this.watched, SAMPLES), axis = (/** @type {number} */ i) => target.reach * ((2 * i + 1) / FIELD - 1)
-      const points = Float64Array.from({ length: 2 * FIELD * FIELD }, (_, i) => axis((i >> 1) % FIELD * (1 - (i & 1)) + Math.floor((i >> 1) / FIELD) * (i & 1)))
+      const points = Float64Array.from({ length: 2 * FIELD * FIELD }, (_, i) =>
+        axis(i % 2 ? Math.floor(i / (2 * FIELD)) : (i >> 1) % FIELD))
       const field = Float64Array.from(this.discriminator.forward(points, FIELD * FIELD).subarray(0, FIELD * FIELD))
       return { ...seen, field, ...coverage(seen.g, target.centres) }
     }
