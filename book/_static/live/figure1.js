@@ -120,41 +120,36 @@ function drawHistory(context, width, top, height, { at, value, criterion, gap })
   below.text("$C − V$", right + 4, below.y(Math.max(-2.5, Math.min(0.8, powers[now] ?? 0))), "other")
 }
 
-/** One game's place: its name, its canvas, its numbers, its past. */
-class View {
-  /** @param {string} name @param {string} noise @param {boolean} small */
-  constructor(name, noise, small) {
-    /** @type {LineState | null} */
-    this.state = null
-    /** @type {History} */
-    this.history = { at: [], value: [], criterion: [], gap: [] }
-    this.canvas = make("canvas", {
-      role: "img",
-      "aria-label": "上半：数据分布、生成分布、判别器和最优判别器的曲线，从 z 到 x 的箭头，D 对样本的牵引；下半：V、C(G) 和 C − V 的变化",
-    })
-    this.numbers = make("p", { class: "live-numbers" })
-    this.tag = framed(name, this.canvas, this.numbers)
-    this.figure = (/** @type {number} */ width) => Math.min(270, Math.max(190, 0.42 * width))
-    this.draw = keepDrawn(this.canvas, (width) => this.figure(width) + (small ? 0 : 210), (context, width) => {
-      if (!this.state) return
-      drawFigure(context, width, this.figure(width), this.state, noise)
-      if (!small) drawHistory(context, width, this.figure(width) + 14, 190, this.history)
-    })
+/** One game's place: its name, its canvas, its numbers, its past. @param {string} name @param {Panel} panel
+ * @param {boolean} small */
+function view(name, panel, small) {
+  /** @type {LineState | null} */
+  let now = null
+  /** @type {History} */
+  const history = { at: [], value: [], criterion: [], gap: [] }
+  const { noise, target } = panel.values, figure = (/** @type {number} */ width) => Math.min(270, Math.max(190, 0.42 * width))
+  const canvas = make("canvas", {
+    role: "img",
+    "aria-label": "上半：数据分布、生成分布、判别器和最优判别器的曲线，从 z 到 x 的箭头，D 对样本的牵引；下半：V、C(G) 和 C − V 的变化",
+  })
+  const numbers = make("p", { class: "live-numbers" })
+  const draw = keepDrawn(canvas, (width) => figure(width) + (small ? 0 : 210), (context, width) => {
+    if (now) drawFigure(context, width, figure(width), now, String(noise))
+    if (!small) drawHistory(context, width, figure(width) + 14, 190, history)
+  })
+  if (target === "drawn" && !small) sketch(canvas, figure, panel)
+  const show = (/** @type {LineState} */ state) => {
+    const { dSteps, gSteps, value, criterion, jsd } = now = state, gap = criterion - value
+    const point = { at: dSteps + gSteps, value, criterion, gap }
+    for (const key of /** @type {(keyof History)[]} */ (Object.keys(history))) {
+      history[key].push(point[key])
+      if (history[key].length > 800) history[key] = history[key].filter((_, i) => i % 2 === 0)
+    }
+    tell(numbers, [["D 的步数", "d", `${dSteps}`], ["G 的步数", "g", `${gSteps}`], ["V", "value", say(value)],
+      ["C(G)", "criterion", say(criterion)], ["C − V", "gap", say(gap)], ["JSD", "jsd", say(jsd)]])
+    draw()
   }
-
-  /** @param {LineState} state */
-  show(state) {
-    const { dSteps, gSteps, value, criterion, jsd } = this.state = state, { history } = this, lacks = criterion - value
-    history.at.push(dSteps + gSteps)
-    history.value.push(value)
-    history.criterion.push(criterion)
-    history.gap.push(lacks)
-    if (history.at.length > 800)  // every second point is left
-      for (const points of Object.values(history)) points.splice(0, points.length, ...points.filter((_, i) => i % 2 === 0))
-    tell(this.numbers, [["D 的步数", "d", `${dSteps}`], ["G 的步数", "g", `${gSteps}`], ["V", "value", say(value)],
-      ["C(G)", "criterion", say(criterion)], ["C − V", "gap", say(lacks)], ["JSD", "jsd", say(jsd)]])
-    this.draw()
-  }
+  return { tag: framed(name, canvas, numbers), show }
 }
 
 /** @param {HTMLElement} place @param {import("./playground.js").Given} given */
@@ -162,11 +157,7 @@ export function mount(place, given) {
   playground(place, given, {
     schema: SCHEMA, presets: PRESETS, games, watch: (values) => (values.target === "drawn" ? SKETCH : WATCH[values.preset]), legend: LEGEND, once: 300,
     first: ["preset", "target", "compare", "loss", "k"],
-    view: (name, panel, small) => {
-      const view = new View(name, String(panel.values.noise), small)
-      if (panel.values.target === "drawn" && !small) sketch(view.canvas, view.figure, panel)
-      return view
-    },
+    view,
   })
 }
 

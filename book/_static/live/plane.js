@@ -24,13 +24,13 @@ const SCHEMA = {
 }
 
 /** @type {Record<string, import("./controls.js").Settings>} */
-const PRESETS = { cover: {}, helvetica: { gRate: 0.005, dRate: 0.0005 }, grid: { target: "grid", width: 128, k: 2 } }
+const PRESETS = { cover: {}, helvetica: { gRate: 0.005, dRate: 0.0005 }, grid: { target: "grid", dRate: 0.005, noise: "uniform" } }
 
 /** @type {Record<string, string>} */
 const WATCH = {
   cover: "绿色的样本起初挤作一团，追着蓝色深的地方走，一千多次迭代以后散到全部 8 个峰上。",
   helvetica: "G 的学习率是 D 的十倍：所有的 z 都被送到 D 眼下最看好的一处，等 D 回过神来，又一起搬到别处，覆盖的峰很少超过一两个。",
-  grid: "峰多了，G 要慢得多：看覆盖的峰数怎样一个个增加，又怎样丢掉。",
+  grid: "峰多了，G 要慢得多：看覆盖的峰数怎样增加，又怎样丢掉；两千次迭代以后，往往还不到一半。",
 }
 
 /** @param {import("./controls.js").Settings} values */
