@@ -98,6 +98,8 @@ export class Panel {
     this.prefix = prefix
     this.schema = schema
     this.changed = changed
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.write = undefined
     /** @type {Settings} */
     this.values = this.defaults()
     /** @type {Record<string, {tag: HTMLElement, show: () => void}>} */
@@ -133,13 +135,18 @@ export class Panel {
   /** @param {Settings} values those that change @param {string | null} key */
   set(values, key = null) {
     Object.assign(this.values, values)
+    this.write ??= setTimeout(() => this.writeHash(), 250)  // browsers refuse to have it changed at every move
+    this.say("")
+    this.show()
+    this.changed(key)
+  }
+
+  writeHash() {
+    this.write = undefined
     const rest = location.hash.slice(1).split("&").filter((part) => part.includes("=") && !part.startsWith(`${this.prefix}.`))
     const own = Object.entries(this.values).filter(([name, value]) => value !== this.schema[name].first)
     const hash = [...rest, ...own.map(([name, value]) => `${this.prefix}.${name}=${encodeURIComponent(value)}`)].join("&")
     history.replaceState(history.state, "", hash ? `#${hash}` : location.pathname + location.search)
-    this.say("")
-    this.show()
-    this.changed(key)
   }
 
   show() { for (const { show } of Object.values(this.controls)) show() }
@@ -174,6 +181,23 @@ export function player(frame, told) {
   document.addEventListener("visibilitychange", () => { if (document.hidden) play(false) })
   return { play, toggle: () => play(!playing), isPlaying: () => playing }
 }
+
+/** Calls `move` with the place in CSS pixels while a pointer is held on the element. @param {HTMLElement} tag
+ * @param {(x: number, y: number, starts: boolean) => void} move */
+export function whileDragged(tag, move) {
+  const told = (/** @type {PointerEvent} */ event) => {
+    const box = tag.getBoundingClientRect()
+    move(event.clientX - box.left, event.clientY - box.top, event.type === "pointerdown")
+  }
+  tag.addEventListener("pointerdown", (event) => {
+    tag.setPointerCapture(event.pointerId)
+    told(event)
+  })
+  tag.addEventListener("pointermove", (event) => { if (tag.hasPointerCapture(event.pointerId)) told(event) })
+}
+
+/** A number as the pages show it. @param {number} x */
+export const say = (x, digits = 3) => x.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−")
 
 /** Calls `near` once, when the reader comes near the element. @param {Element} element @param {() => void} near */
 export function whenNear(element, near) {
