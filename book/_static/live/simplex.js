@@ -81,7 +81,7 @@ export function mount(place) {
   const panel = new Panel("simplex", {
     third: { label: "p₀(x₃)", first: 0.9, values: SHARES },
     first: { label: "其余归 x₁ 的份额", first: 0.5, values: FIRST },
-    rate: { label: "步长 η", first: 0.3, values: [0.05, 0.1, 0.3, 0.5, 0.7, 1, 1.1, 1.5, 2, 2.5, 3, 4, 5, 8] },
+    rate: { label: "步长 η", first: 0.3, values: [0.01, 0.05, 0.1, 0.3, 0.5, 0.7, 1, 1.1, 1.5, 2, 2.5, 3, 4, 5, 8] },
     d: { label: "D", first: "best", names: { best: "总是最优", 50: "每次走 50 步", 5: "每次走 5 步", 1: "每次走 1 步", 0: "停住不动" } },
     dRate: { label: "D 的步长 ρ", first: 0.1, values: [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4] },
     t: { label: "第几步", first: STEPS, values: Array.from({ length: STEPS + 1 }, (_, i) => i) },
