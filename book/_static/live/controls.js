@@ -93,15 +93,17 @@ export class Panel {
   /**
    * @param {string} prefix of this widget in the address @param {Schema} schema
    * @param {(changed: string | null) => void} changed is told the key that the reader changed, null after all of them
+   * @param {Record<string, Settings>} presets what each value of the setting `preset` changes in the defaults
    */
-  constructor(prefix, schema, changed) {
+  constructor(prefix, schema, changed, presets = {}) {
     this.prefix = prefix
     this.schema = schema
     this.changed = changed
+    this.presets = presets
     /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.write = undefined
+    this.due = undefined
     /** @type {Settings} */
-    this.values = this.defaults()
+    this.values = this.defaults(schema.preset?.first)
     /** @type {Record<string, {tag: HTMLElement, show: () => void}>} */
     this.controls = {}
     for (const [key, field] of Object.entries(schema))
@@ -111,16 +113,20 @@ export class Panel {
     addEventListener("hashchange", () => { if (this.read()) this.changed(null) })
   }
 
-  /** @returns {Settings} */
-  defaults() { return Object.fromEntries(Object.entries(this.schema).map(([key, field]) => [key, field.first])) }
+  /** @param {Setting | undefined} preset @returns {Settings} */
+  defaults(preset) {
+    const firsts = Object.fromEntries(Object.entries(this.schema).map(([key, field]) => [key, field.first]))
+    return preset === undefined ? firsts : { ...firsts, ...this.presets[preset], preset }
+  }
 
   /** Take the settings from the address, if it has any of this widget's: whether they changed. A wrong one is left
    * at its default, and the status says so. */
   read() {
-    const own = readHash().filter(([key]) => key.startsWith(`${this.prefix}.`)), wrong = []
-    const values = this.defaults()
-    for (const [name, text] of own) {
-      const key = name.slice(this.prefix.length + 1)
+    const start = `${this.prefix}.`, wrong = []
+    const own = readHash().filter(([key]) => key.startsWith(start)).map(([key, text]) => [key.slice(start.length), text])
+    const { preset } = this.schema, named = preset && own.find(([key]) => key === "preset")
+    const values = this.defaults(preset && ((named && allowed(preset, named[1])) ?? preset.first))
+    for (const [key, text] of own) {
       const value = Object.hasOwn(this.schema, key) ? allowed(this.schema[key], text) : null
       if (value === null) wrong.push(`${key}=${text.slice(0, 20)}`)
       else values[key] = value
@@ -134,17 +140,21 @@ export class Panel {
 
   /** @param {Settings} values those that change @param {string | null} key */
   set(values, key = null) {
-    Object.assign(this.values, values)
-    this.write ??= setTimeout(() => this.writeHash(), 250)  // browsers refuse to have it changed at every move
+    if (key === "preset") this.values = this.defaults(values.preset)
+    else Object.assign(this.values, values)
+    this.due ??= setTimeout(() => this.write(), 250)  // browsers refuse to have the address changed at every move
     this.say("")
     this.show()
     this.changed(key)
   }
 
-  writeHash() {
-    this.write = undefined
+  /** Put the settings into the address. */
+  write() {
+    this.due = undefined
+    const firsts = this.defaults(this.values.preset), { preset } = this.schema
+    if (preset) firsts.preset = preset.first
     const rest = location.hash.slice(1).split("&").filter((part) => part.includes("=") && !part.startsWith(`${this.prefix}.`))
-    const own = Object.entries(this.values).filter(([name, value]) => value !== this.schema[name].first)
+    const own = Object.entries(this.values).filter(([name, value]) => value !== firsts[name])
     const hash = [...rest, ...own.map(([name, value]) => `${this.prefix}.${name}=${encodeURIComponent(value)}`)].join("&")
     history.replaceState(history.state, "", hash ? `#${hash}` : location.pathname + location.search)
   }
