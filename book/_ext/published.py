@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
@@ -18,6 +19,7 @@ from sphinx.util.typing import ExtensionMetadata
 NAME = "mnist"
 PLAYERS = ("generator", "discriminator")
 ROWS, SIDE = 5, 28  # of samples.png, and of a digit
+SHOWN = (0, 1, 2, 3, 99)  # directions of z
 
 
 def neighbours(picture: Path) -> list[list[int]]:
@@ -28,15 +30,32 @@ def neighbours(picture: Path) -> list[list[int]]:
     return [grey[top : top + SIDE, -SIDE:].flatten().tolist() for top in tops]
 
 
+def directions(weight: NDArray[np.float32]) -> tuple[list[float], NDArray[np.float64]]:
+    """How much a first layer's ``weight`` (units, z) makes of z's directions, most first, and those directions.
+
+    They are its singular values and right singular vectors, in rows, the largest entry of each positive.
+    """
+    _, strengths, rows = np.linalg.svd(weight.astype(np.float64), full_matrices=False)
+    largest = np.take_along_axis(rows, abs(rows).argmax(1)[:, None], axis=1)
+    return strengths.tolist(), rows * np.sign(largest)
+
+
 def about(folder: Path) -> dict[str, Any]:
     """What the page says of the run in ``folder``."""
     from gan import Run  # brings torch
     from gan.book.tables import PROVENANCE
 
     run = Run.load(folder)
-    told = {key: run.record["metrics"]["parzen"][key] for key in ("mean", "standard_error")}
-    told |= run.record["weights"]
-    return {**told, "provenance": run.provenance(PROVENANCE), "neighbours": neighbours(folder / "samples.png")}
+    strengths, rows = directions(run.generator.layers[0].weight.detach().numpy())
+    figure = run.record["metrics"]["parzen"]
+    return {
+        **run.record["weights"],
+        **{key: figure[key] for key in ("mean", "standard_error")},
+        "provenance": run.provenance(PROVENANCE),
+        "neighbours": neighbours(folder / "samples.png"),
+        "strengths": strengths,
+        "directions": {which + 1: rows[which].tolist() for which in SHOWN},
+    }
 
 
 def write(folder: Path, to: Path) -> None:

@@ -49,9 +49,9 @@ export function measure(data, g, own) {
   }
 }
 
-/** @param {HTMLElement} place */
-export function mount(place) {
-  const panel = new Panel("densities", {
+/** @param {HTMLElement} place @param {{prefix: string}} given */
+export function mount(place, { prefix }) {
+  const panel = new Panel(prefix, {
     p: { label: "", first: TWO, pattern: BARS },
     q: { label: "", first: PRESETS["只学到一座峰"][1], pattern: BARS },
     d: { label: "", first: HALF, pattern: OWN },

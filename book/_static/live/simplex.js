@@ -76,9 +76,9 @@ const PRESETS = {
   "D 不动": ["p_g 把全部质量堆到 D 最大的一点，C 先降后升，终于比出发时还高。", { rate: 0.5, d: "0", third: 0.3, first: 0.2 }],
 }
 
-/** @param {HTMLElement} place */
-export function mount(place) {
-  const panel = new Panel("simplex", {
+/** @param {HTMLElement} place @param {{prefix: string}} given */
+export function mount(place, { prefix }) {
+  const panel = new Panel(prefix, {
     third: { label: "p₀(x₃)", first: 0.9, values: SHARES },
     first: { label: "其余归 x₁ 的份额", first: 0.5, values: FIRST },
     rate: { label: "步长 η", first: 0.3, values: [0.01, 0.05, 0.1, 0.3, 0.5, 0.7, 1, 1.1, 1.5, 2, 2.5, 3, 4, 5, 8] },
