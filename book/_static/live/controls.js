@@ -73,21 +73,6 @@ function allowed(field, text) {
   return Number.isInteger(number) && number >= 0 && number <= (field.most ?? 0) ? number : null
 }
 
-/** The address's part behind #, as [key, value] pairs; an ordinary anchor has none. @returns {[string, string][]} */
-function readHash() {
-  const pairs = location.hash.slice(1).split("&").filter((part) => part.includes("="))
-  return pairs.map((part) => [part.slice(0, part.indexOf("=")), decode(part.slice(part.indexOf("=") + 1))])
-}
-
-/** @param {string} text */
-function decode(text) {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
-
 /** A widget's settings: in the address under its own prefix, on the page as controls. */
 export class Panel {
   /**
@@ -123,7 +108,7 @@ export class Panel {
    * at its default, and the status says so. */
   read() {
     const start = `${this.prefix}.`, wrong = []
-    const own = readHash().filter(([key]) => key.startsWith(start)).map(([key, text]) => [key.slice(start.length), text])
+    const own = [...new URLSearchParams(location.hash.slice(1))].filter(([key]) => key.startsWith(start)).map(([key, text]) => [key.slice(start.length), text])
     const { preset } = this.schema, named = preset && own.find(([key]) => key === "preset")
     const values = this.defaults(preset && ((named && allowed(preset, named[1])) ?? preset.first))
     for (const [key, text] of own) {
@@ -157,6 +142,12 @@ export class Panel {
     const own = Object.entries(this.values).filter(([name, value]) => value !== firsts[name])
     const hash = [...rest, ...own.map(([name, value]) => `${this.prefix}.${name}=${encodeURIComponent(value)}`)].join("&")
     history.replaceState(history.state, "", hash ? `#${hash}` : location.pathname + location.search)
+  }
+
+  /** Whether a setting differs from the preset's, those `but` left out. @param {string[]} but */
+  hasChanged(...but) {
+    const firsts = this.defaults(this.values.preset)
+    return Object.keys(firsts).some((key) => this.values[key] !== firsts[key] && !but.includes(key))
   }
 
   show() { for (const { show } of Object.values(this.controls)) show() }

@@ -1,15 +1,14 @@
 // Figure 1, live: a GAN on the line that trains as one looks, with its exact distance to the optimum.
 
-import { button, make, Panel, player, wantsStillness, whenNear } from "./controls.js"
+import { make, Panel } from "./controls.js"
 import { Axes, keepDrawn } from "./draw.js"
+import { framed, playground, RATES, say, tell } from "./playground.js"
 import { priorWidth } from "./theory.js"
-import { employ } from "./training.js"
 
 /** @typedef {import("./training.js").LineState} LineState */
 /** @typedef {import("./training.js").GameSettings} GameSettings */
 /** @typedef {{at: number[], value: number[], criterion: number[], gap: number[]}} History */
 
-const RATES = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05]
 const BARS = 40, HIGHEST = 35
 const DRAWN = [..."0".repeat(8), ..."48cgkosw", ..."wskgc8400", ..."0".repeat(3), ..."8goooog8", ..."0".repeat(4)].join("")
 
@@ -36,7 +35,7 @@ const SCHEMA = {
   width: { label: "G 的宽度（D 减半）", first: 32, values: [8, 16, 32, 64] },
   batch: { label: "小批量", first: 128, values: [32, 64, 100, 128, 250] },
   lead: { label: "开局前 D 先走", first: 0, values: [0, 100, 200, 400] },
-  seed: { label: "随机种子", first: 0, most: 9999 },
+  seed: { label: "随机种子", first: 2, most: 9999 },
   drawn: { label: "画出的密度", first: DRAWN, pattern: new RegExp(`^[0-9a-z]{${BARS}}$`) },
 }
 
@@ -53,9 +52,17 @@ export const PRESETS = {
 const WATCH = {
   converge: "绿线爬上黑色点线，C(G) 落到 −log 4 附近，D 处处接近 1/2：三百次迭代之内，JSD 降到 0.03 以下。",
   saturate: "D 已经先走了 400 步，很有把握。最小化 log(1 − D) 的一局，蓝色箭头几乎没有长度，G 停在原地；最大化 log D 的一局，箭头很长，G 马上动身。",
-  oscillate: "G 顺着 D 的指引冲过头，D 跟上来，又把它赶回去：p_g 在数据的两侧来回摆动。",
-  collapse: "G 的学习率是 D 的十倍：p_g 缩成一根尖峰，从一个峰跳到另一个峰，总有一个峰没有照顾到。",
+  oscillate: "G 顺着 D 的指引冲过头，D 跟上来，又把它赶回去：绿线在数据的两侧来回摆动，有时冲出画面。",
+  collapse: "G 的学习率是 D 的十倍：绿线缩成一根尖峰，从一个峰跳到另一个峰，几乎总有一个峰没有照顾到。",
 }
+
+const SKETCH = "在图的上半部分拖动，画出数据的密度；或者用 Tab 键选中这幅图，左右键选位置，上下键改高低，回车开始。"
+
+/** @type {[string, string][]} */
+const LEGEND = [
+  ["data", "<i>p</i><sub>data</sub>"], ["generator", "<i>p<sub>g</sub></i>"], ["discriminator", "<i>D</i>"],
+  ["optimum", "<i>D</i>*"],
+]
 
 /** @param {import("./controls.js").Settings} values @returns {{name: string, settings: GameSettings}[]} */
 export function games(values) {
@@ -69,9 +76,6 @@ export function games(values) {
 /** A setting of all: those of a preset. @param {string} preset @param {import("./controls.js").Settings} [more] */
 export const presetValues = (preset, more = {}) =>
   ({ ...Object.fromEntries(Object.entries(SCHEMA).map(([key, field]) => [key, field.first])), ...PRESETS[preset], ...more })
-
-/** @param {number} value @param {number} digits */
-const say = (value, digits = 3) => value.toFixed(digits).replace("-", "−")
 
 /** Figure 1's panel: the densities, D and D*; below them x, z, the arrows x = G(z), and where D pulls the samples.
  * @param {CanvasRenderingContext2D} context @param {number} width @param {number} height @param {LineState} state
@@ -100,113 +104,60 @@ function drawFigure(context, width, height, state, noise) {
 /** V, C(G) and −log 4 over the updates, and below them C − V. @param {CanvasRenderingContext2D} context
  * @param {number} width @param {number} top @param {number} height @param {History} history */
 function drawHistory(context, width, top, height, { at, value, criterion, gap }) {
-  const last = Math.max(40, at[at.length - 1] ?? 0), right = width - 58
-  const above = new Axes(context, { left: 40, right, top, bottom: top + 0.58 * height }, [0, last], [-2.2, 0.05])
+  const last = Math.max(40, at[at.length - 1] ?? 0), right = width - 58, now = at.length - 1
+  const above = new Axes(context, { left: 40, right, top, bottom: top + 0.52 * height }, [0, last], [-2.2, 0.05])
   above.ticks([-2, -1, 0], (v) => say(v, 0))
   above.line([0, last], [-Math.log(4), -Math.log(4)], "exact")
   above.line(at, value, "discriminator")
   above.line(at, criterion, "generator")
-  above.text("−log 4", right + 4, above.y(-Math.log(4)) + 7, "exact")
-  const c = criterion[criterion.length - 1] ?? 0, v = Math.max(-2.1, value[value.length - 1] ?? 0)
-  above.text("$C(G)$", right + 4, above.y(Math.max(c, -1.1)) - 4, "generator")
-  above.text("$V$", right + 4, Math.max(above.y(v), above.y(-1.6)) + 6, "discriminator")
-  const below = new Axes(context, { left: 40, right, top: top + 0.7 * height, bottom: top + height - 4 }, [0, last], [-3, 1])
-  below.ticks([-2, 0], (power) => (power ? "0.01" : "1"))
-  below.line(at, gap.map((y) => Math.log10(Math.max(y, 1e-4))), "other")
-  below.text("$C - V$", right + 4, below.y(Math.max(-2.5, Math.min(0.8, Math.log10(Math.max(gap[gap.length - 1] ?? 1, 1e-4))))),
-    "other")
+  above.text("−log 4", right + 4, above.y(-1.4), "exact")
+  above.text("$C(G)$", right + 4, above.y(Math.max(criterion[now] ?? 0, -0.85)), "generator")
+  above.text("$V$", right + 4, above.y(Math.min(-1.95, Math.max(-2.1, value[now] ?? 0))), "discriminator")
+  const below = new Axes(context, { left: 40, right, top: top + 0.64 * height, bottom: top + height - 4 }, [0, last], [-3, 1])
+  const powers = gap.map((y) => Math.log10(Math.max(y, 1e-4)))
+  below.ticks([-2, -1, 0, 1], (power) => String(10 ** power))
+  below.line(at, powers, "other")
+  below.text("$C − V$", right + 4, below.y(Math.max(-2.5, Math.min(0.8, powers[now] ?? 0))), "other")
 }
 
-/** One game's place: its name, its canvas, its numbers, its past. */
-class View {
-  /** @param {string} name @param {string} noise @param {boolean} small */
-  constructor(name, noise, small) {
-    /** @type {LineState | null} */
-    this.state = null
-    /** @type {History} */
-    this.history = { at: [], value: [], criterion: [], gap: [] }
-    this.canvas = make("canvas", {
-      role: "img",
-      "aria-label": "上半：数据分布、生成分布、判别器和最优判别器的曲线，从 z 到 x 的箭头，D 对样本的牵引；下半：V、C(G) 和 C − V 的变化",
-    })
-    this.numbers = make("p", { class: "live-numbers" })
-    this.tag = make("div", { class: "live-view" }, ...(name ? [make("p", { class: "live-name" }, name)] : []), this.canvas, this.numbers)
-    this.figure = (/** @type {number} */ width) => Math.min(270, Math.max(190, 0.42 * width))
-    this.draw = keepDrawn(this.canvas, (width) => this.figure(width) + (small ? 0 : 190), (context, width) => {
-      if (!this.state) return
-      drawFigure(context, width, this.figure(width), this.state, noise)
-      if (!small) drawHistory(context, width, this.figure(width) + 14, 172, this.history)
-    })
-  }
-
-  /** @param {LineState} state */
-  show(state) {
-    const { dSteps, gSteps, value, criterion, jsd } = this.state = state, { history } = this, lacks = criterion - value
-    history.at.push(dSteps + gSteps)
-    history.value.push(value)
-    history.criterion.push(criterion)
-    history.gap.push(lacks)
-    if (history.at.length > 800)  // every second point is left
-      for (const points of Object.values(history)) points.splice(0, points.length, ...points.filter((_, i) => i % 2 === 0))
-    const cells = [["D 走了", dSteps, "d"], ["步，G 走了", gSteps, "g"], ["步：V = ", value, "value"], ["，C(G) = ", criterion, "criterion"],
-      ["，C − V = ", lacks, "gap"], ["，JSD = ", jsd, "jsd"]]
-    this.numbers.replaceChildren(...cells.flatMap(([words, number, key]) => [
-      `${words}`, make("output", { "data-key": `${key}` }, Number.isInteger(number) ? ` ${number} ` : say(Number(number)))]), "。")
-    this.draw()
-  }
-}
-
-/** @param {HTMLElement} place @param {{base: string, prefix: string}} given */
-export function mount(place, { base, prefix }) {
-  const small = "small" in place.dataset, once = 300
-  /** @type {View[]} */
-  let views = []
-  let waiting = 0, frames = 0, done = false
-  const post = employ(base, (states) => {
-    waiting--
-    if (states.length !== views.length) return  // of an older start
-    const hidden = small && wantsStillness() && running.isPlaying() && states[0].gSteps < once
-    if (!hidden) states.forEach((state, i) => views[i].show(state))
-    done = small && states[0].gSteps >= once
-    if (done) running.play(false)
+/** One game's place: its name, its canvas, its numbers, its past. @param {string} name @param {Panel} panel
+ * @param {boolean} small */
+function view(name, panel, small) {
+  /** @type {LineState | null} */
+  let now = null
+  /** @type {History} */
+  const history = { at: [], value: [], criterion: [], gap: [] }
+  const { noise, target } = panel.values, figure = (/** @type {number} */ width) => Math.min(270, Math.max(190, 0.42 * width))
+  const canvas = make("canvas", {
+    role: "img",
+    "aria-label": "上半：数据分布、生成分布、判别器和最优判别器的曲线，从 z 到 x 的箭头，D 对样本的牵引；下半：V、C(G) 和 C − V 的变化",
   })
-  const order = (/** @type {import("./training.js").Order} */ what) => { waiting++; post(what) }
-  const running = player(() => {
-    frames++
-    const { speed } = panel.values, every = small ? 1 : speed === "slow" ? 30 : speed === "middle" ? 4 : 1
-    if (!waiting && frames % every === 0) order({ iterations: !small && speed === "fast" ? 1000 : 1 })
-  }, (playing) => { play.textContent = playing ? "暂停" : done ? "再来一遍" : "播放" })
+  const numbers = make("p", { class: "live-numbers" })
+  const draw = keepDrawn(canvas, (width) => figure(width) + (small ? 0 : 210), (context, width) => {
+    if (now) drawFigure(context, width, figure(width), now, String(noise))
+    if (!small) drawHistory(context, width, figure(width) + 14, 190, history)
+  })
+  if (target === "drawn" && !small) sketch(canvas, figure, panel)
+  const show = (/** @type {LineState} */ state) => {
+    const { dSteps, gSteps, value, criterion, jsd } = now = state, gap = criterion - value
+    const point = { at: dSteps + gSteps, value, criterion, gap }
+    for (const key of /** @type {(keyof History)[]} */ (Object.keys(history))) {
+      history[key].push(point[key])
+      if (history[key].length > 800) history[key] = history[key].filter((_, i) => i % 2 === 0)
+    }
+    tell(numbers, [["D 的步数", "d", `${dSteps}`], ["G 的步数", "g", `${gSteps}`], ["V", "value", say(value)],
+      ["C(G)", "criterion", say(criterion)], ["C − V", "gap", say(gap)], ["JSD", "jsd", say(jsd)]])
+    draw()
+  }
+  return { tag: framed(name, canvas, numbers), show }
+}
 
-  const stage = make("div", { class: "live-views" }), watch = make("p", { class: "live-watch" })
-  const restart = () => {
-    const { values } = panel, all = games(values)
-    done = false
-    views = all.map(({ name }) => new View(name, String(values.noise), small))
-    stage.replaceChildren(...views.map(({ tag }) => tag))
-    watch.textContent = WATCH[values.preset]
-    if (values.target === "drawn" && !small) views.forEach(({ canvas, figure }) => sketch(canvas, figure, panel))
-    order({ games: all.map(({ settings }) => settings) })
-  }
-  const panel = new Panel(small ? `${prefix}-small` : prefix, SCHEMA, (key) => { if (key !== "speed") restart() }, PRESETS)
-  const play = button("播放", () => {
-    if (done) restart()
-    running.toggle()
-  }, { "data-key": "play" })
-  if (small) place.append(stage, make("div", { class: "live-buttons" }, play))
-  else {
-    const stepping = (/** @type {"d" | "g"} */ who) => () => { running.play(false); order(who === "d" ? { d: 1 } : { g: 1 }) }
-    place.append(
-      panel.status,
-      panel.tags("preset", "target", "compare", "loss", "k"), watch, stage,
-      make("div", { class: "live-buttons" }, play, button("D 走一步", stepping("d"), { "data-key": "step-d" }),
-        button("G 走一步", stepping("g"), { "data-key": "step-g" }), button("从头开始", restart, { "data-key": "reset" }),
-        panel.tags("speed")),
-      make("details", {}, make("summary", {}, "更多设置"),
-        panel.tags("gRate", "dRate", "optimizer", "momentum", "decay", "noise", "width", "batch", "lead", "seed")))
-  }
-  whenNear(place, () => {
-    restart()
-    if (small) running.play(true)
+/** @param {HTMLElement} place @param {import("./playground.js").Given} given */
+export function mount(place, given) {
+  playground(place, given, {
+    schema: SCHEMA, presets: PRESETS, games, watch: (values) => (values.target === "drawn" ? SKETCH : WATCH[values.preset]), legend: LEGEND, once: 300,
+    first: ["preset", "target", "compare", "loss", "k"],
+    view,
   })
 }
 

@@ -2,7 +2,7 @@
 // Matrices are typed arrays in rows; nothing is allocated while a network keeps meeting the same number of rows.
 
 /** @typedef {Float32Array | Float64Array} Numbers */
-/** @typedef {"linear" | "relu" | "leaky_relu" | "sigmoid" | "tanh" | "maxout"} Activation */
+/** @typedef {"linear" | "relu" | "sigmoid" | "maxout"} Activation */
 /** @typedef {{inputs: number, units: number, pieces: number, activation: Activation}} Shape */
 /** @typedef {Shape & {weight: Numbers, bias: Numbers, dWeight: Numbers, dBias: Numbers}} Layer */
 /** @typedef {{pre: Numbers, out: Numbers, winner: Uint8Array, dPre: Numbers, turned: Numbers, xTurned: Numbers,
@@ -123,11 +123,7 @@ export class Network {
     this.x = this.theta
   }
 
-  get inputs() { return this.layers[0].inputs }
   get outputs() { return this.layers[this.layers.length - 1].units }
-
-  /** A network with the same weights. */
-  copy() { return new Network(this.layers, this.theta.slice()) }
 
   /** @param {number} n */
   reserve(n) {
@@ -209,22 +205,16 @@ function scatter(dOut, dPre, winner, n, units, pieces) {
     for (let u = 0, r = i * units * pieces; u < units; u++, q++, r++) dPre[r + winner[q] * units] = dOut[q]
 }
 
-const LEAK = 0.2
-
 /** @param {Numbers} x @param {number} length @param {Activation} kind */
 function activate(x, length, kind) {
   if (kind === "relu") for (let i = 0; i < length; i++) x[i] = x[i] > 0 ? x[i] : 0
-  else if (kind === "leaky_relu") for (let i = 0; i < length; i++) x[i] = x[i] > 0 ? x[i] : LEAK * x[i]
   else if (kind === "sigmoid") for (let i = 0; i < length; i++) x[i] = sigmoid(x[i])
-  else if (kind === "tanh") for (let i = 0; i < length; i++) x[i] = Math.tanh(x[i])
 }
 
 /** @param {Numbers} dOut @param {Numbers} out @param {Numbers} dPre @param {number} length @param {Activation} kind */
 function deactivate(dOut, out, dPre, length, kind) {
   if (kind === "relu") for (let i = 0; i < length; i++) dPre[i] = out[i] > 0 ? dOut[i] : 0
-  else if (kind === "leaky_relu") for (let i = 0; i < length; i++) dPre[i] = out[i] > 0 ? dOut[i] : LEAK * dOut[i]
   else if (kind === "sigmoid") for (let i = 0; i < length; i++) dPre[i] = dOut[i] * out[i] * (1 - out[i])
-  else if (kind === "tanh") for (let i = 0; i < length; i++) dPre[i] = dOut[i] * (1 - out[i] * out[i])
   else for (let i = 0; i < length; i++) dPre[i] = dOut[i]
 }
 
@@ -296,42 +286,30 @@ export const generatorLosses = {
   },
 }
 
-/** SGD with momentum, as PyTorch has it. */
-export class Sgd {
-  /** @param {Network} network @param {number} rate @param {number} momentum */
-  constructor(network, rate, momentum) {
-    this.network = network
-    this.rate = rate
-    this.momentum = momentum
-    this.velocity = new Float64Array(network.theta.length)
-  }
+/** @typedef {{rate: number, step: () => void}} Optimizer moves its network's weights along their gradient */
 
-  step() {
-    const { network: { theta, gradient }, velocity, rate, momentum } = this
+/** SGD with momentum, as PyTorch has it. @param {Network} network @param {number} rate @param {number} momentum
+ * @returns {Optimizer} */
+export function sgd({ theta, gradient }, rate, momentum) {
+  const velocity = new Float64Array(theta.length)
+  const step = () => {
     for (let i = 0; i < theta.length; i++) {
       velocity[i] = momentum * velocity[i] + gradient[i]
-      theta[i] -= rate * velocity[i]
+      theta[i] -= optimizer.rate * velocity[i]
     }
   }
+  const optimizer = { rate, step }
+  return optimizer
 }
 
-/** Adam, as PyTorch has it. */
-export class Adam {
-  /** @param {Network} network @param {number} rate @param {number} beta1 @param {number} beta2 */
-  constructor(network, rate, beta1 = 0, beta2 = 0.999) {
-    this.network = network
-    this.rate = rate
-    this.beta1 = beta1
-    this.beta2 = beta2
-    this.first = new Float64Array(network.theta.length)
-    this.second = new Float64Array(network.theta.length)
-    this.steps = 0
-  }
-
-  step() {
-    const { network: { theta, gradient }, first, second, beta1, beta2 } = this
-    this.steps++
-    const size = this.rate / (1 - beta1 ** this.steps), root = Math.sqrt(1 - beta2 ** this.steps)
+/** Adam, as PyTorch has it. @param {Network} network @param {number} rate @param {number} beta1 @param {number} beta2
+ * @returns {Optimizer} */
+export function adam({ theta, gradient }, rate, beta1 = 0, beta2 = 0.999) {
+  const first = new Float64Array(theta.length), second = new Float64Array(theta.length)
+  let steps = 0
+  const step = () => {
+    steps++
+    const size = optimizer.rate / (1 - beta1 ** steps), root = Math.sqrt(1 - beta2 ** steps)
     for (let i = 0; i < theta.length; i++) {
       const g = gradient[i]
       first[i] = beta1 * first[i] + (1 - beta1) * g
@@ -339,12 +317,14 @@ export class Adam {
       theta[i] -= (size * first[i]) / (Math.sqrt(second[i]) / root + 1e-8)
     }
   }
+  const optimizer = { rate, step }
+  return optimizer
 }
 
 /** G and D, how each moves, and what G descends: one iteration of Algorithm 1, line by line. */
 export class Players {
-  /** @param {Network} generator @param {Network} discriminator @param {Sgd | Adam} gOptimizer
-   * @param {Sgd | Adam} dOptimizer @param {GeneratorLoss} loss */
+  /** @param {Network} generator @param {Network} discriminator @param {Optimizer} gOptimizer
+   * @param {Optimizer} dOptimizer @param {GeneratorLoss} loss */
   constructor(generator, discriminator, gOptimizer, dOptimizer, loss) {
     this.generator = generator
     this.discriminator = discriminator

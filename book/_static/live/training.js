@@ -1,6 +1,6 @@
 // The game that a widget plays: in a Worker over http, on file:// in slices that leave the page free.
 
-import { Adam, discriminator, drawNoise, generator, Players, Random, Sgd } from "./nets.js"
+import { adam, discriminator, drawNoise, generator, Players, Random, sgd } from "./nets.js"
 import { binEdges, binMasses, drawnTarget, priorWidth, snapshot, TARGETS } from "./theory.js"
 
 /** @typedef {import("./nets.js").GeneratorLoss} GeneratorLoss */
@@ -26,9 +26,9 @@ export class Game {
     const size = this.target.dimensions
     this.generator = generator(this.random, [size, width, width, size])
     this.discriminator = discriminator(this.random, [size, width / 2, width / 2, 1])
-    const [gMove, dMove] = [{ network: this.generator, rate: gRate }, { network: this.discriminator, rate: dRate }].map(
-      ({ network, rate }) => optimizer === "adam" ? new Adam(network, rate, momentum) : new Sgd(network, rate, momentum))
-    this.players = new Players(this.generator, this.discriminator, gMove, dMove, loss)
+    const optimize = optimizer === "adam" ? adam : sgd
+    this.players = new Players(this.generator, this.discriminator, optimize(this.generator, gRate, momentum),
+      optimize(this.discriminator, dRate, momentum), loss)
     this.x = new Float64Array(batch * size)
     this.z = new Float64Array(batch * size)
     this.edges = size === 1 ? binEdges(this.target.reach) : new Float64Array(0)
@@ -78,7 +78,8 @@ export class Game {
     const { target, settings: { noise }, edges } = this
     if (target.dimensions === 2) {
       const seen = this.samples(this.watched, SAMPLES), axis = (/** @type {number} */ i) => target.reach * ((2 * i + 1) / FIELD - 1)
-      const points = Float64Array.from({ length: 2 * FIELD * FIELD }, (_, i) => axis((i >> 1) % FIELD * (1 - (i & 1)) + Math.floor((i >> 1) / FIELD) * (i & 1)))
+      const points = Float64Array.from({ length: 2 * FIELD * FIELD }, (_, i) =>
+        axis(i % 2 ? Math.floor(i / (2 * FIELD)) : (i >> 1) % FIELD))
       const field = Float64Array.from(this.discriminator.forward(points, FIELD * FIELD).subarray(0, FIELD * FIELD))
       return { ...seen, field, ...coverage(seen.g, target.centres) }
     }
