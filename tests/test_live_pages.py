@@ -1,4 +1,4 @@
-"""The live widgets of §4 and of MNIST: what they compute is what gan computes, and each control does what it says."""
+"""The live widgets of §4 and of MNIST: what they compute is what gan computes; each control does its work."""
 
 import importlib.util
 import json
@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 import pytest
 import torch
+from bs4 import BeautifulSoup
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -47,9 +48,9 @@ def node() -> Node:
     def run(imports: str, code: str, given: Any = None) -> Any:
         script = f"""{imports}
             import {{ readFileSync }} from "node:fs"
-            const file = (path) => {{ const bytes = readFileSync(path); return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) }}
+            const file = (path) => new Uint8Array(readFileSync(path)).buffer
             const given = JSON.parse(readFileSync(0, "utf8"))
-            const plain = (key, value) => ArrayBuffer.isView(value) ? Array.from(value) : value
+            const plain = (_, value) => ArrayBuffer.isView(value) ? Array.from(value) : value
             console.log(JSON.stringify((() => {{ {code} }})(), plain))"""
         command = [program, "--input-type=module", "-e", script]
         done = subprocess.run(command, cwd=LIVE, input=json.dumps(given), capture_output=True, text=True)
@@ -99,7 +100,8 @@ def test_scales_are_halves(node: Node) -> None:
 def test_the_players_are_those_of_the_run(node: Node, run: gan.Run, files: Path) -> None:
     """In rows and one by one; beside float64, and beside the samples that Python shows."""
     code = """
-        const G = network(file(given.g), "relu", 1, "sigmoid"), D = network(file(given.d), "maxout", 5, "linear")
+        const G = network(file(given.g), "relu", 1, "sigmoid")
+        const D = network(file(given.d), "maxout", 5, "linear")
         const z = torchNoise(7, 9, 100), x = G.forward(z, 9).slice(), logits = D.forward(x, 9).slice()
         const last = G.forward(z.subarray(800), 1).slice(0, 784)
         return { x, logits, last, alone: D.forward(last, 1).slice(0, 1) }"""
@@ -110,9 +112,7 @@ def test_the_players_are_those_of_the_run(node: Node, run: gan.Run, files: Path)
     assert np.allclose(x, samples, rtol=0, atol=1e-5)
     again = gan.Run.load(RUN)  # the fixture's stay in float32
     g, d = again.generator.double(), again.discriminator.double()
-    z = g.draw_noise(9, torch.Generator().manual_seed(7)).double()
     exact = g.render(run.generator.draw_noise(9, torch.Generator().manual_seed(7)).double())
-    assert z.shape == (9, 100)
     assert np.allclose(x, exact.flatten(1).numpy(), rtol=1e-5, atol=0)
     assert np.allclose(logits, d(exact).detach().numpy(), **CLOSE)
     assert np.allclose(found["last"], x[8], **CLOSE) and np.allclose(found["alone"], logits[8], **CLOSE)
@@ -284,13 +284,14 @@ class Widget:
         (button,) = [b for b in self.place.find_elements("css selector", "button") if b.text == words]
         self.show(button).click()
 
-    def number(self, key: str) -> float:
-        return float(self.text(key).replace("−", "-"))
+    def texts(self) -> dict[str, str]:
+        """All that it tells, by the key."""
+        script = """return Object.fromEntries([...arguments[0].querySelectorAll("output[data-key]")].map(
+            (tag) => [tag.dataset.key, tag.textContent]))"""
+        return dict(self.browser.execute_script(script, self.place))
 
-    def text(self, key: str) -> str:
-        return str(
-            self.browser.execute_script("return arguments[0].textContent", self.find(f"[data-of={key}]"))
-        )
+    def number(self, key: str) -> float:
+        return float(self.texts()[key].replace("−", "-"))
 
     def keys(self, key: str, *pressed: str) -> None:
         self.show(self.find(f"[data-key={key}]")).send_keys(*pressed)
@@ -330,7 +331,8 @@ def test_two_densities(browser: webdriver.Chrome, opened: str) -> None:
     widget = Widget(browser, opened, "global-optimality", "densities")
 
     def shown(keys: str = "jsd tv v lack lower upper") -> dict[str, float]:
-        return {key: widget.number(key) for key in keys.split()}
+        texts = widget.texts()
+        return {key: float(texts[key].replace("−", "-")) for key in keys.split()}
 
     def check() -> None:
         """The numbers are those of the densities that the address keeps."""
@@ -410,22 +412,16 @@ def test_a_walk_on_the_simplex(browser: webdriver.Chrome, opened: str) -> None:
             assert widget.number("v") == pytest.approx(theory.value(p_data, path[t], play.d[t]), abs=6e-4)
         c = np.array([theory.virtual_criterion(p_data, p) for p in path])
         assert widget.number("c") == pytest.approx(c[t], abs=6e-5)
-        assert [float(p) for p in widget.text("p").split(", ")] == pytest.approx(path[t], abs=6e-4)
+        assert [float(p) for p in widget.texts()["p"].split("，")] == pytest.approx(path[t], abs=6e-4)
         assert widget.number("rises") == (np.diff(c) > 1e-12).sum()
         return kept
 
     check()
-    for preset, rises in (
-        ("步长 1", 0),
-        ("步长 2", 0),
-        ("步长 5", 1),
-        ("从边上出发", 1),
-        ("D 落后", 1),
-        ("D 不动", 1),
-    ):
+    falling, rising = ("步长 1", "步长 2"), ("步长 5", "从边上出发", "D 落后", "D 不动")
+    for preset in (*falling, *rising):
         widget.press(preset)
         check()
-        assert (widget.number("rises") > 0) == rises, preset
+        assert (widget.number("rises") > 0) == (preset in rising), preset
         assert widget.find(".live-status").text
     before = check()
     for key in ("third", "first", "rate", "dRate", "t"):
@@ -440,9 +436,10 @@ def test_a_walk_on_the_simplex(browser: webdriver.Chrome, opened: str) -> None:
     widget.drag("canvas.live-drag", (0.5, 0.9), (0.35, 0.75))
     after = check()
     assert (after["third"], after["first"]) != (before["third"], before["first"])
+    widget.keys("t", Keys.HOME)
     widget.press("播放")
     widget.wait(lambda: widget.find(".live-buttons button").text == "停下")
-    widget.wait(lambda: "第 120 步" not in widget.place.text)
+    widget.wait(lambda: 0 < widget.number("steps") < 120)
     hide = """Object.defineProperty(document, "hidden", { configurable: true, get: () => true })
         document.dispatchEvent(new Event("visibilitychange"))
         delete document.hidden"""
@@ -483,7 +480,7 @@ def check_digits(run: gan.Run, files: Path) -> Callable[[Widget], dict[str, str]
 def load(widget: Widget) -> None:
     assert not widget.place.find_elements("css selector", "canvas")
     widget.press("载入生成器（3.9 MB）")
-    widget.wait(lambda: widget.place.find_elements("css selector", "[data-of=count]"))
+    widget.wait(lambda: widget.place.find_elements("css selector", "[data-key=count]"))
 
 
 def test_the_generator_plays(
@@ -498,9 +495,9 @@ def test_the_generator_plays(
         in widget.place.text
     )
     for key in ("t", "s1", "s2", "s3", "s4", "s100"):
-        d = widget.text("d")
+        d = widget.number("d")
         widget.keys(key, *[Keys.ARROW_RIGHT] * 5)
-        assert key == "s100" or widget.text("d") != d
+        assert key == "s100" or widget.number("d") != d
     before, kept = kept, check_digits(widget)
     assert not {*before.items()} & {*kept.items()} - {*FIRST.items()}
     assert {key for key in kept if re.fullmatch(r"s\d+", key)} == {"s1", "s2", "s3", "s4", "s100"}
@@ -510,7 +507,7 @@ def test_the_generator_plays(
         widget.choose("end", end)
         widget.drag("canvas.live-grid", (share, 0.5))
     kept = check_digits(widget)
-    assert {**kept, "t": 0} == {"seed": "0", "from": "23", "to": "22", "t": 0}
+    assert {**kept, "t": 0} == {"seed": "0", "from": "23", "to": "22", "t": 0, "end": "from"}
     assert 0.6 < float(kept["t"]) < 0.8
     widget.press("起点终点对调")
     widget.press("换一批")
@@ -522,7 +519,7 @@ def test_the_generator_plays(
     kept = check_digits(widget)
     assert (kept["from"], kept["to"], kept["seed"]) == ("3", "49", "4294967295")
     widget.refresh()  # with settings in the address it loads by itself
-    widget.wait(lambda: widget.place.find_elements("css selector", "[data-of=count]"))
+    widget.wait(lambda: widget.place.find_elements("css selector", "[data-key=count]"))
     assert check_digits(widget) == kept
     widget.press("图 2 的一批")
     assert check_digits(widget)["seed"] == "0"
@@ -586,9 +583,10 @@ def test_widgets_of_a_page_do_not_disturb_each_other(
     assert len(ids) == len(set(ids))
 
 
-def test_without_a_script_a_sentence_stands_there(pages: dict[str, Any]) -> None:
+def test_without_a_script_a_sentence_stands_there(site: Path) -> None:
     for page, name in WRONG:
-        (place,) = pages[f"book/{page}.html"].select(f"[data-live={name}]")
+        soup = BeautifulSoup((site / f"book/{page}.html").read_text("utf-8"), "html.parser")
+        (place,) = soup.select(f"[data-live={name}]")
         assert "没有脚本时" in place.select_one(".live-static").get_text()
 
 

@@ -31,7 +31,7 @@ def neighbours(picture: Path) -> list[list[int]]:
 
 
 def directions(weight: NDArray[np.float32]) -> tuple[list[float], NDArray[np.float64]]:
-    """How much a first layer's ``weight`` (units, z) makes of z's directions, most first, and those directions.
+    """How much a first layer's ``weight`` (units, z) makes of directions of z, most first, and these.
 
     They are its singular values and right singular vectors, in rows, the largest entry of each positive.
     """

@@ -197,8 +197,14 @@ export function whileDragged(tag, move) {
   tag.addEventListener("pointermove", (event) => { if (tag.hasPointerCapture(event.pointerId)) told(event) })
 }
 
-/** A number as the pages show it. @param {number} x */
-export const say = (x, digits = 3) => x.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−")
+/** A number as the pages show it. @param {number} value @param {number} digits */
+export const say = (value, digits = 3) => value.toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace("-", "")
+
+/** @param {HTMLElement} line @param {[string, string, string | number][]} cells name, key and number of each */
+export function tell(line, cells) {
+  line.replaceChildren(...cells.map(([name, key, number]) =>
+    make("span", {}, `${name} `, make("output", { "data-key": key }, typeof number === "number" ? say(number) : number))))
+}
 
 /** Calls `near` once, when the reader comes near the element. @param {Element} element @param {() => void} near */
 export function whenNear(element, near) {

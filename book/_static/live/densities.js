@@ -1,6 +1,6 @@
 // Proposition 1 and Theorem 1: two densities and a D to drag, with D*, C(G), JSD and the bounds by TV. Source: §4.1.
 
-import { button, make, Panel, say, whileDragged } from "./controls.js"
+import { button, make, Panel, say, tell, whileDragged } from "./controls.js"
 import { Axes, keepDrawn } from "./draw.js"
 import { jensenShannon, kl, optimalDiscriminator, totalVariation, value, virtualCriterion } from "./theory.js"
 
@@ -60,32 +60,33 @@ export function mount(place, { prefix }) {
   }, () => show())
   const seen = () => measure(String(panel.values.p), String(panel.values.q), String(panel.values.d))
 
-  /** The bars that are dragged or adjusted. @param {string} what */
-  const bars = (what) => {
-    const { d, dStar } = seen()
+  /** The heights of what is dragged or adjusted. @param {string} what */
+  const heights = (what) => {
     if (what !== "d") return read(String(panel.values[what]))
-    return panel.values.d === "best" ? Array.from(dStar, (p) => (Number.isNaN(p) ? TALL / 2 : p * TALL)) : Array.from(d, (p) => p * TALL)
+    return Array.from(seen().d, (p) => TALL * (Number.isNaN(p) ? 0.5 : p))
   }
-  /** Gives the bins between two a height. @param {string} what @param {number} from @param {number} to
-   * @param {number} height */
+  /** Gives the bins between two a height; the others of a density shrink where it would be too tall.
+   * @param {string} what @param {number} from @param {number} to @param {number} height */
   const put = (what, from, to, height) => {
     const inside = (/** @type {number} */ i) => Math.min(from, to) <= i && i <= Math.max(from, to)
-    const [least, most] = what === "d" ? [1, TALL - 1] : [0, TALL], shrink = Math.min(1, TALL / height)
-    const next = written(bars(what).map((h, i) => Math.min(most, Math.max(least, inside(i) ? height : what === "d" ? h : h * shrink))))
+    const [least, most, shrink] = what === "d" ? [1, TALL - 1, 1] : [0, TALL, Math.min(1, TALL / height)]
+    const next = written(heights(what).map((h, i) => Math.min(most, Math.max(least, inside(i) ? height : h * shrink))))
     if (what === "d" || BARS.test(next)) panel.set({ [what]: next }, what)
   }
-  /** The height with which the bins between two have this mass each. @param {string} what @param {number} from
-   * @param {number} to @param {number} mass */
-  const weight = (what, from, to, mass) => {
-    const n = Math.abs(to - from) + 1, m = Math.min(mass, 0.9 / n)
-    const others = bars(what).reduce((sum, h, i) => sum + (i < Math.min(from, to) || i > Math.max(from, to) ? h : 0), 0)
+  /** The height that makes bins of so much mass each. @param {string} what @param {number} from @param {number} to
+   * @param {number} mass */
+  const heightOf = (what, from, to, mass) => {
+    const n = Math.abs(to - from) + 1, m = Math.min(mass, 0.9 / n), first = Math.min(from, to)
+    const others = heights(what).reduce((sum, h, i) => (first <= i && i < first + n ? sum : sum + h), 0)
     return others > 0 ? (m * others) / (1 - n * m) : TALL
   }
 
   const canvas = make("canvas", { class: "live-drag", role: "img", "aria-label": "上面是 p_data 和 p_g，下面是 D* 和 D；可以拖动" })
   const numbers = make("p", { class: "live-numbers" })
-  const height = make("input", { type: "range", id: `${panel.prefix}-height`, min: 0, max: TALL, step: 1, input: () =>
-    put(String(panel.values.what), Number(panel.values.bin) - 1, Number(panel.values.bin) - 1, Number(height.value)) })
+  const height = make("input", { type: "range", id: `${panel.prefix}-height`, min: 0, max: TALL, step: 1, input: () => {
+    const { what, bin } = panel.values
+    put(String(what), Number(bin) - 1, Number(bin) - 1, Number(height.value))
+  } })
   const heightSaid = make("output", { for: height.id })
 
   /** @type {Axes[]} */
@@ -127,7 +128,7 @@ export function mount(place, { prefix }) {
     const what = low ? "d" : panel.values.what === "p" ? "p" : "q"
     const bin = Math.max(0, Math.min(BINS - 1, Math.floor(((x - box.left) / (box.right - box.left)) * BINS)))
     const part = Math.max(0, (box.bottom - y) / (box.bottom - box.top)), from = starts ? bin : last
-    put(what, from, bin, low ? part * TALL : weight(what, from, bin, part * yLimits[1]))
+    put(what, from, bin, low ? part * TALL : heightOf(what, from, bin, part * yLimits[1]))
     last = bin
   })
 
@@ -137,12 +138,10 @@ export function mount(place, { prefix }) {
   }
   const show = () => {
     const s = seen(), { what, bin } = panel.values
-    height.value = heightSaid.value = String(Math.round(bars(String(what))[Number(bin) - 1]))
-    numbers.innerHTML = [
-      `<b>C(G) = ${say(s.c)}</b> = −log 4 + 2·JSD，JSD = <span data-of="jsd">${say(s.jsd)}</span>（两个 KL 散度是 ${say(s.klData)} 和 ${say(s.klG)}）`,
-      `TV = <span data-of="tv">${say(s.tv)}</span>：C(G) 在 <span data-of="lower">${say(s.lower)}</span> 与 <span data-of="upper">${say(s.upper)}</span> 之间，Pinsker 的下界是 ${say(s.pinsker)}`,
-      `V(G, D) = <span data-of="v">${say(s.v)}</span>，比最大值 C(G) 少 <span data-of="lack">${say(s.c - s.v)}</span>`,
-    ].join("<br>")
+    height.value = heightSaid.value = String(Math.round(heights(String(what))[Number(bin) - 1]))
+    tell(numbers, [["C(G)", "c", s.c], ["JSD", "jsd", s.jsd], ["两个 KL 散度", "kl", `${say(s.klData)}，${say(s.klG)}`],
+      ["TV", "tv", s.tv], ["C(G) 的下界", "lower", s.lower], ["上界", "upper", s.upper], ["Pinsker 的下界", "pinsker", s.pinsker],
+      ["V(G, D)", "v", s.v], ["C(G) − V(G, D)", "lack", s.c - s.v]])
     plot.setAttribute("aria-label", `C(G) 与 TV 的上下界，圆点是现在的两个分布：TV = ${say(s.tv)}，C(G) = ${say(s.c)}`)
     drawBars()
     drawBounds()

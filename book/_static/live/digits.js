@@ -1,6 +1,6 @@
 // The published generator of MNIST, in the page: new digits, lines and directions in z, D's verdict. Source: Figures 2, 3.
 
-import { button, make, Panel, say, whenNear, whileDragged } from "./controls.js"
+import { button, make, Panel, say, tell, whenNear, whileDragged } from "./controls.js"
 import { Axes, keepDrawn } from "./draw.js"
 import { sigmoid } from "./nets.js"
 import { network, torchNoise } from "./published.js"
@@ -75,7 +75,7 @@ export function mount(place, { base, prefix }) {
   const some = { x: /** @type {Numbers} */ (new Float64Array(COUNT * PIXELS)), d: /** @type {number[]} */ ([]) }
   let near = { ...some }, row = { ...some }, one = { ...some }
 
-  const grid = make("canvas", { class: "live-grid", role: "img" }), strip = make("canvas", { class: "live-drag", role: "img" })
+  const grid = make("canvas", { class: "live-grid", role: "img" }), strip = make("canvas", { class: "live-drag", role: "img", "aria-label": "从起点走到终点的图像，可以拖动" })
   const large = make("canvas", { role: "img" }), numbers = make("p", { class: "live-numbers" })
   const cell = (/** @type {number} */ width) => Math.floor(width / (panel.values.seed === 0 ? COLUMNS + 1.25 : COLUMNS))
   const drawGrid = keepDrawn(grid, (width) => ROWS * (cell(width) + WORDS), (context, width) => {
@@ -113,7 +113,7 @@ export function mount(place, { base, prefix }) {
       some.x.set(x, begin * PIXELS)
       some.d.push(...d)
       drawGrid()
-      tell()
+      told()
       await new Promise(requestAnimationFrame)
     }
   }
@@ -134,14 +134,13 @@ export function mount(place, { base, prefix }) {
     one = run.play(here)
     drawStrip()
     drawLarge()
-    tell()
+    told()
   }
-  const tell = () => {
-    const mean = (/** @type {number[]} */ d) => say(d.reduce((a, b) => a + b, 0) / d.length), { seed, from, to } = panel.values
-    numbers.innerHTML = `<b>D(G(z)) = <span data-of="d">${say(one.d[0])}</span></b><br>种子 ${seed} 的 <span data-of="count">${some.d.length}</span>
-      个样本，平均的 D 是 <span data-of="mean">${mean(some.d)}</span>；五幅训练图像的是 <span data-of="near">${mean(near.d)}</span>`
-    grid.setAttribute("aria-label", `种子 ${seed} 的 ${some.d.length} 个样本，平均的 D 是 ${mean(some.d)}`)
-    strip.setAttribute("aria-label", `从 ${from} 号走到 ${to} 号的 ${STEPS} 幅图像，可以拖动`)
+  const told = () => {
+    const mean = (/** @type {number[]} */ d) => d.reduce((a, b) => a + b, 0) / d.length
+    tell(numbers, [["D(G(z))", "d", one.d[0]], ["样本", "count", `${some.d.length}`], ["样本的平均 D", "mean", mean(some.d)],
+      ["五幅训练图像的平均 D", "near", mean(near.d)]])
+    grid.setAttribute("aria-label", `种子 ${panel.values.seed} 的样本，下面是 D`)
     large.setAttribute("aria-label", `走到的图像，D = ${say(one.d[0])}`)
   }
 

@@ -1,6 +1,6 @@
 // Proposition 2 on three points: where p_g goes from a p_0, step by step, and what C does. Source: §4.2, gan/theory.py.
 
-import { button, make, Panel, player, say, whileDragged } from "./controls.js"
+import { button, make, Panel, player, say, tell, whileDragged } from "./controls.js"
 import { Axes, keepDrawn } from "./draw.js"
 import { sigmoid, softplus } from "./nets.js"
 import { value, virtualCriterion } from "./theory.js"
@@ -43,27 +43,19 @@ const HEIGHT = Math.sqrt(3) / 2
 /** Where a p lies in the triangle of side 1: x_1 left, x_2 right, x_3 above. @param {Masses} p @returns {[number, number]} */
 const corner = (p) => [p[1] + p[2] / 2, p[2] * HEIGHT]
 
-/** All mass on one point. @param {number} x */
-const all = (x) => [0, 1, 2].map((i) => Number(i === x))
-
-/** C's level lines: pieces [x, y, x, y] in the triangle, small triangle by small triangle. */
-function levels() {
-  const n = 60, pieces = [], at = (/** @type {number} */ i, /** @type {number} */ j) => [1 - (i + j) / n, j / n, i / n]
-  for (let i = 0; i < n; i++)
-    for (let j = 0; i + j < n; j++)
-      for (const three of [[at(i, j), at(i + 1, j), at(i, j + 1)], [at(i + 1, j + 1), at(i + 1, j), at(i, j + 1)]]) {
-        if (three[0][0] < -1e-9) continue
-        const c = three.map((p) => virtualCriterion(P_DATA, p.map((m) => Math.max(m, 0))))
-        for (let level = -LOG4 + 0.02; level < 0; level += level < -1.3 ? 0.06 : 0.1) {
-          const cut = [0, 1, 2].flatMap((e) => {
-            const f = (e + 1) % 3, part = (level - c[e]) / (c[f] - c[e])
-            return part >= 0 && part < 1 ? [corner(three[e].map((m, x) => m + part * (three[f][x] - m)))] : []
-          })
-          if (cut.length === 2) pieces.push([...cut[0], ...cut[1]])
-        }
-      }
-  return pieces
-}
+/** Where C has this value, around P_DATA, NaN outside of the triangle: C rises along every ray. @param {number} level */
+const contour = (level) => Array.from({ length: 145 }, (_, i) => {
+  const ray = [0, 1, 2].map((x) => Math.cos((i * Math.PI) / 72 + (x * 2 * Math.PI) / 3))
+  const along = (/** @type {number} */ r) => P_DATA.map((p, x) => Math.max(0, p + r * ray[x]))
+  let near = 0, far = Math.min(...P_DATA.map((p, x) => (ray[x] < 0 ? -p / ray[x] : Infinity)))
+  if (virtualCriterion(P_DATA, along(far)) < level) return [NaN, NaN]
+  for (let half = 0; half < 30; half++) {
+    const middle = (near + far) / 2
+    if (virtualCriterion(P_DATA, along(middle)) < level) near = middle
+    else far = middle
+  }
+  return corner(along(near))
+})
 
 const FIRST = Array.from({ length: 99 }, (_, i) => (i + 1) / 100), SHARES = [1e-12, 1e-6, 0.001, ...FIRST]
 /** @type {Record<string, [string, Record<string, string | number>]>} */
@@ -99,22 +91,18 @@ export function mount(place, { prefix }) {
 
   const canvas = make("canvas", { class: "live-drag", role: "img", "aria-label": "三个点上的分布组成的三角形，p_g 从 p₀ 出发的路径；可以拖动 p₀" })
   const numbers = make("p", { class: "live-numbers" })
-  const pieces = levels()
+  const contours = [-1.37, -1.3, -1.2, -1.1, -1, -0.9, -0.8, -0.7, -0.6].map(contour)
   let box = { left: 0, right: 1, top: 0, bottom: 1 }
   const drawTriangle = keepDrawn(canvas, (width) => Math.min(width, 340) * HEIGHT + 30, (context, width, high) => {
     const side = Math.min(width, 340) - 40, left = (width - side) / 2, bottom = high - 28, t = Number(panel.values.t)
     box = { left, right: left + side, top: bottom - side, bottom }
     const axes = new Axes(context, box, [0, 1], [0, 1])
     context.globalAlpha = 0.4
-    axes.stroke("other", () => {
-      context.lineWidth = 0.7
-      for (const [a, b, x, y] of pieces) {
-        context.moveTo(axes.x(a), axes.y(b))
-        context.lineTo(axes.x(x), axes.y(y))
-      }
-    })
+    for (const points of contours) axes.line(points.map(([x]) => x), points.map(([, y]) => y), "other")
     context.globalAlpha = 1
-    for (const [a, b] of [[0, 1], [1, 2], [2, 0]]) axes.rule(...corner(all(a)), ...corner(all(b)))
+    axes.rule(0, 0, 1, 0)
+    axes.rule(1, 0, 0.5, HEIGHT)
+    axes.rule(0.5, HEIGHT, 0, 0)
     axes.text("$x_1$", left - 8, bottom + 14, "text", "center")
     axes.text("$x_2$", box.right + 8, bottom + 14, "text", "center")
     axes.text("$x_3$", left + side / 2, 12, "text", "center")
@@ -165,13 +153,9 @@ export function mount(place, { prefix }) {
   })
   const show = () => {
     const t = Number(panel.values.t), rises = c.slice(1).filter((next, i) => next > c[i] + 1e-12).length
-    const [p1, p2, p3] = path.pG[t]
-    const lag = panel.values.d === "best" ? "" : `，V(G, D) = <span data-of="v">${say(v[t])}</span>，C − V = ${say(c[t] - v[t])}`
-    numbers.innerHTML = [
-      `第 ${t} 步：<b>C(G) = <span data-of="c">${say(c[t], 4)}</span></b>，比 −log 4 高 <span data-of="gap">${say(c[t] + LOG4, 4)}</span>${lag}`,
-      `p_g = (<span data-of="p">${say(p1)}, ${say(p2)}, ${say(p3)}</span>)，p_data = (${P_DATA.join(", ")})`,
-      `${STEPS} 步里，C 有 <span data-of="rises">${rises}</span> 步是上升的`,
-    ].join("<br>")
+    const lag = /** @type {[string, string, number][]} */ (panel.values.d === "best" ? [] : [["V(G, D)", "v", v[t]], ["C − V", "lack", c[t] - v[t]]])
+    tell(numbers, [["步数", "steps", `${t}`], ["C(G)", "c", say(c[t], 4)], ["C(G) + log 4", "gap", say(c[t] + LOG4, 4)], ...lag,
+      ["p_g", "p", Array.from(path.pG[t], (p) => say(p)).join("，")], ["C 上升的步数", "rises", `${rises}`]])
     plot.setAttribute("aria-label", `C 随步数的变化：第 ${t} 步，C = ${say(c[t])}`)
     drawTriangle()
     drawCurve()
