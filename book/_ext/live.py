@@ -1,4 +1,4 @@
-"""The live pages: `{live} NAME` puts a widget of book/_static/live where its content stands, a static fallback.
+"""The live pages: `{live} NAME` puts a widget of book/_static/live where its content, a fallback, stands.
 
 The script comes only to pages that have a widget. Where the site is opened as files, modules do not load:
 for them all modules are joined into one classic script, `joined.js`, when the site is built.

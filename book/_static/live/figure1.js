@@ -45,7 +45,7 @@ export const PRESETS = {
   converge: { width: 64, decay: 1.005 },
   saturate: { ...FAR, momentum: 0.5, k: 5, lead: 400, compare: "loss" },
   oscillate: { ...FAR, momentum: 0.9, k: 1, gRate: 0.01, dRate: 0.01 },
-  collapse: { target: "mixture", k: 1, gRate: 0.02, dRate: 0.002 },
+  collapse: { target: "mixture", k: 1, gRate: 0.02, dRate: 0.001 },
 }
 
 /** @type {Record<string, string>} */
@@ -53,7 +53,7 @@ const WATCH = {
   converge: "绿线爬上黑色点线，C(G) 落到 −log 4 附近，D 处处接近 1/2：三百次迭代之内，JSD 降到 0.03 以下。",
   saturate: "D 已经先走了 400 步，很有把握。最小化 log(1 − D) 的一局，蓝色箭头几乎没有长度，G 停在原地；最大化 log D 的一局，箭头很长，G 马上动身。",
   oscillate: "G 顺着 D 的指引冲过头，D 跟上来，又把它赶回去：绿线在数据的两侧来回摆动，有时冲出画面。",
-  collapse: "G 的学习率是 D 的十倍：绿线缩成一根尖峰，从一个峰跳到另一个峰，几乎总有一个峰没有照顾到。",
+  collapse: "G 的学习率是 D 的二十倍：绿线缩成一根尖峰，从一个峰跳到另一个峰，几乎总有一个峰没有照顾到。",
 }
 
 const SKETCH = "在图的上半部分拖动，画出数据的密度；或者用 Tab 键选中这幅图，左右键选位置，上下键改高低，回车开始。"
