@@ -253,7 +253,7 @@ class Widget:
     def __init__(
         self, browser: webdriver.Chrome, start: str, page: str, name: str, settings: str = ""
     ) -> None:
-        self.browser, self.name = browser, name
+        self.browser, self.name, self.moved = browser, name, 0.0
         browser.get("about:blank")  # a change of the hash alone would not load the page
         self.seen = open_page(browser, f"{start}book/{page}.html{settings and '#' + settings}")
         self.start = start
@@ -309,10 +309,11 @@ class Widget:
         for place in places[1:]:
             chain.move_to_element_with_offset(tag, *place)
         chain.release().perform()
+        self.moved = time.monotonic() + 0.35  # until then the address may wait
 
     def settings(self) -> dict[str, str]:
-        """What the address keeps, once it has been written."""
-        time.sleep(0.3)
+        """What the address keeps."""
+        time.sleep(self.moved - time.monotonic() if self.moved > time.monotonic() else 0)
         pairs = parse_qsl(
             self.browser.execute_script("return location.hash").lstrip("#"), keep_blank_values=True
         )
@@ -380,6 +381,7 @@ def test_two_densities(browser: webdriver.Chrome, opened: str) -> None:
         widget.choose("what", what)
         widget.keys("bin", *[Keys.HOME], *[Keys.ARROW_RIGHT] * 11)
         widget.find("input[id$=height]").send_keys(*[Keys.ARROW_UP] * 4)
+        widget.moved = time.monotonic() + 0.35
         assert shown() != before
         check()
     for what, y in (("q", 0.3), ("p", 0.4), ("q", 0.8)):  # dragged; the last one is D
@@ -445,6 +447,7 @@ def test_a_walk_on_the_simplex(browser: webdriver.Chrome, opened: str) -> None:
         delete document.hidden"""
     browser.execute_script(hide)
     assert widget.find(".live-buttons button").text == "播放"
+    widget.moved = time.monotonic() + 0.35
     kept = check()
     widget.refresh()
     assert check() == kept
@@ -576,7 +579,6 @@ def test_widgets_of_a_page_do_not_disturb_each_other(
     time.sleep(0.3)
     assert [tag.text for tag in (one, simplex)] == before
     next(b for b in simplex.find_elements("css selector", "button") if b.text == "步长 5").click()
-    time.sleep(0.3)
     hashed = browser.execute_script("return location.hash")
     assert "densities2.p=" in hashed and "simplex.rate=5" in hashed and "densities.p=" not in hashed
     ids = [tag.get_attribute("id") for tag in browser.find_elements("css selector", "[id]")]

@@ -35,7 +35,8 @@ let ids = 0
 
 /**
  * A label and its control.
- * @param {Field} field @param {string} key @param {() => Setting} get @param {(value: Setting) => void} set
+ * @param {Field} field @param {string} key @param {() => Setting} get
+ * @param {(value: Setting, moving?: boolean) => void} set
  * @returns {{tag: HTMLElement, show: () => void}}
  */
 function control(field, key, get, set) {
@@ -49,7 +50,7 @@ function control(field, key, get, set) {
     const { values } = field, said = make("output", { for: id })
     const tag = make("input", {
       id, "data-key": key, type: "range", min: 0, max: values.length - 1, step: 1,
-      input: () => set(values[Number(tag.value)]),
+      input: () => set(values[Number(tag.value)], true), change: () => set(values[Number(tag.value)]),
     })
     const show = () => {
       tag.value = String(values.indexOf(Number(get())))
@@ -92,7 +93,7 @@ export class Panel {
     /** @type {Record<string, {tag: HTMLElement, show: () => void}>} */
     this.controls = {}
     for (const [key, field] of Object.entries(schema))
-      if (!field.pattern) this.controls[key] = control(field, key, () => this.values[key], (value) => this.set({ [key]: value }, key))
+      if (!field.pattern) this.controls[key] = control(field, key, () => this.values[key], (value, moving) => this.set({ [key]: value }, key, moving))
     this.status = make("p", { class: "live-status", role: "status" })
     this.read()
     addEventListener("hashchange", () => { if (this.read()) this.changed(null) })
@@ -123,18 +124,22 @@ export class Panel {
     return differs
   }
 
-  /** @param {Settings} values those that change @param {string | null} key */
-  set(values, key = null) {
+  /** @param {Settings} values those that change @param {string | null} key
+   * @param {boolean} moving more is to come: browsers refuse to have the address changed so often */
+  set(values, key = null, moving = false) {
+    const differs = Object.entries(values).some(([name, value]) => this.values[name] !== value)
     if (key === "preset") this.values = this.defaults(values.preset)
     else Object.assign(this.values, values)
-    this.due ??= setTimeout(() => this.write(), 250)  // browsers refuse to have the address changed at every move
+    if (moving) this.due ??= setTimeout(() => this.write(), 300)
+    else this.write()
     this.say("")
     this.show()
-    this.changed(key)
+    if (differs || key === "preset") this.changed(key)
   }
 
   /** Put the settings into the address. */
   write() {
+    clearTimeout(this.due)
     this.due = undefined
     const firsts = this.defaults(this.values.preset), { preset } = this.schema
     if (preset) firsts.preset = preset.first

@@ -71,7 +71,7 @@ export function mount(place, { prefix }) {
     const inside = (/** @type {number} */ i) => Math.min(from, to) <= i && i <= Math.max(from, to)
     const [least, most, shrink] = what === "d" ? [1, TALL - 1, 1] : [0, TALL, Math.min(1, TALL / height)]
     const next = written(heights(what).map((h, i) => Math.min(most, Math.max(least, inside(i) ? height : h * shrink))))
-    if (what === "d" || BARS.test(next)) panel.set({ [what]: next }, what)
+    if (what === "d" || BARS.test(next)) panel.set({ [what]: next }, what, true)
   }
   /** The height that makes bins of so much mass each. @param {string} what @param {number} from @param {number} to
    * @param {number} mass */

@@ -146,7 +146,7 @@ export function mount(place, { base, prefix }) {
 
   whileDragged(strip, (x) => {
     const size = Math.floor(strip.clientWidth / STEPS), t = (x - size / 2) / ((STEPS - 1) * size)
-    panel.set({ t: Math.round(50 * Math.min(1, Math.max(0, t))) / 50 }, "t")
+    panel.set({ t: Math.round(50 * Math.min(1, Math.max(0, t))) / 50 }, "t", true)
   })
   grid.addEventListener("click", ({ offsetX, offsetY }) => {
     const size = cell(grid.clientWidth), column = Math.floor(offsetX / size), end = String(panel.values.end)

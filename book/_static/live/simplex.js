@@ -137,14 +137,14 @@ export function mount(place, { prefix }) {
   whileDragged(canvas, (x, y) => {
     const { left, right, bottom } = box, third = nearest(SHARES, (bottom - y) / (right - left) / HEIGHT)
     const second = (x - left) / (right - left) - third / 2
-    panel.set({ third, first: nearest(FIRST, 1 - second / (1 - third)) }, "third")
+    panel.set({ third, first: nearest(FIRST, 1 - second / (1 - third)) }, "third", true)
   })
 
   let frames = 0
   const film = player(() => {
     if (frames++ % 3) return
     const t = Number(panel.values.t)
-    panel.set({ t: t >= STEPS ? 0 : t + 1 }, "t")
+    panel.set({ t: t >= STEPS ? 0 : t + 1 }, "t", true)
     if (t + 1 >= STEPS) film.play(false)
   }, (playing) => { start.textContent = playing ? "停下" : "播放" })
   const start = button("播放", () => {
