@@ -203,7 +203,11 @@ function sketch(canvas, height, panel) {
     canvas.addEventListener(end, () => { if (drawing) finish(); drawing = false })
   canvas.addEventListener("keydown", (event) => {
     const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? 0, rise = { ArrowUp: 3, ArrowDown: -3 }[event.key] ?? 0
-    if (event.key === "Enter") finish()
+    if (event.key === "Enter") {
+      const stage = canvas.closest(".live-views")
+      finish()
+      stage?.querySelector("canvas")?.focus()  // the new game's
+    }
     if (!move && !rise) return
     event.preventDefault()
     last = Math.max(0, Math.min(BARS - 1, last + move))
