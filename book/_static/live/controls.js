@@ -35,7 +35,8 @@ let ids = 0
 
 /**
  * A label and its control.
- * @param {Field} field @param {string} key @param {() => Setting} get @param {(value: Setting) => void} set
+ * @param {Field} field @param {string} key @param {() => Setting} get
+ * @param {(value: Setting, moving?: boolean) => void} set
  * @returns {{tag: HTMLElement, show: () => void}}
  */
 function control(field, key, get, set) {
@@ -49,7 +50,7 @@ function control(field, key, get, set) {
     const { values } = field, said = make("output", { for: id })
     const tag = make("input", {
       id, "data-key": key, type: "range", min: 0, max: values.length - 1, step: 1,
-      input: () => set(values[Number(tag.value)]),
+      input: () => set(values[Number(tag.value)], true), change: () => set(values[Number(tag.value)]),
     })
     const show = () => {
       tag.value = String(values.indexOf(Number(get())))
@@ -85,12 +86,14 @@ export class Panel {
     this.schema = schema
     this.changed = changed
     this.presets = presets
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.due = undefined
     /** @type {Settings} */
     this.values = this.defaults(schema.preset?.first)
     /** @type {Record<string, {tag: HTMLElement, show: () => void}>} */
     this.controls = {}
     for (const [key, field] of Object.entries(schema))
-      if (!field.pattern) this.controls[key] = control(field, key, () => this.values[key], (value) => this.set({ [key]: value }, key))
+      if (!field.pattern) this.controls[key] = control(field, key, () => this.values[key], (value, moving) => this.set({ [key]: value }, key, moving))
     this.status = make("p", { class: "live-status", role: "status" })
     this.read()
     addEventListener("hashchange", () => { if (this.read()) this.changed(null) })
@@ -121,19 +124,29 @@ export class Panel {
     return differs
   }
 
-  /** @param {Settings} values those that change @param {string | null} key */
-  set(values, key = null) {
+  /** @param {Settings} values those that change @param {string | null} key
+   * @param {boolean} moving more is to come: browsers refuse to have the address changed so often */
+  set(values, key = null, moving = false) {
+    const differs = Object.entries(values).some(([name, value]) => this.values[name] !== value)
     if (key === "preset") this.values = this.defaults(values.preset)
     else Object.assign(this.values, values)
+    if (moving) this.due ??= setTimeout(() => this.write(), 300)
+    else this.write()
+    this.say("")
+    this.show()
+    if (differs || key === "preset") this.changed(key)
+  }
+
+  /** Put the settings into the address. */
+  write() {
+    clearTimeout(this.due)
+    this.due = undefined
     const firsts = this.defaults(this.values.preset), { preset } = this.schema
     if (preset) firsts.preset = preset.first
     const rest = location.hash.slice(1).split("&").filter((part) => part.includes("=") && !part.startsWith(`${this.prefix}.`))
     const own = Object.entries(this.values).filter(([name, value]) => value !== firsts[name])
     const hash = [...rest, ...own.map(([name, value]) => `${this.prefix}.${name}=${encodeURIComponent(value)}`)].join("&")
     history.replaceState(history.state, "", hash ? `#${hash}` : location.pathname + location.search)
-    this.say("")
-    this.show()
-    this.changed(key)
   }
 
   /** Whether a setting differs from the preset's, those `but` left out. @param {string[]} but */
@@ -173,6 +186,29 @@ export function player(frame, told) {
   }
   document.addEventListener("visibilitychange", () => { if (document.hidden) play(false) })
   return { play, toggle: () => play(!playing), isPlaying: () => playing }
+}
+
+/** Calls `move` with the place in CSS pixels while a pointer is held on the element. @param {HTMLElement} tag
+ * @param {(x: number, y: number, starts: boolean) => void} move */
+export function whileDragged(tag, move) {
+  const told = (/** @type {PointerEvent} */ event) => {
+    const box = tag.getBoundingClientRect()
+    move(event.clientX - box.left, event.clientY - box.top, event.type === "pointerdown")
+  }
+  tag.addEventListener("pointerdown", (event) => {
+    tag.setPointerCapture(event.pointerId)
+    told(event)
+  })
+  tag.addEventListener("pointermove", (event) => { if (tag.hasPointerCapture(event.pointerId)) told(event) })
+}
+
+/** A number as the pages show it. @param {number} value @param {number} digits */
+export const say = (value, digits = 3) => value.toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace("-", "")
+
+/** @param {HTMLElement} line @param {[string, string, string | number][]} cells name, key and number of each */
+export function tell(line, cells) {
+  line.replaceChildren(...cells.map(([name, key, number]) =>
+    make("span", {}, `${name} `, make("output", { "data-key": key }, typeof number === "number" ? say(number) : number))))
 }
 
 /** Calls `near` once, when the reader comes near the element. @param {Element} element @param {() => void} near */

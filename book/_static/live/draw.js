@@ -125,6 +125,14 @@ export class Axes {
     context.fill()
   }
 
+  /** @param {number} x @param {number} y @param {Meaning} meaning @param {number} radius in pixels */
+  dot(x, y, meaning, radius) {
+    this.context.fillStyle = this.colour(meaning)
+    this.context.beginPath()
+    this.context.arc(this.x(x), this.y(y), radius, 0, 2 * Math.PI)
+    this.context.fill()
+  }
+
   /** A straight rule in the text's colour. @param {number} x0 @param {number} y0 @param {number} x1
    * @param {number} y1 */
   rule(x0, y0, x1, y1) {

@@ -1,8 +1,8 @@
 // Figure 1, live: a GAN on the line that trains as one looks, with its exact distance to the optimum.
 
-import { make, Panel } from "./controls.js"
+import { make, Panel, say, tell } from "./controls.js"
 import { Axes, keepDrawn } from "./draw.js"
-import { framed, playground, RATES, say, tell } from "./playground.js"
+import { framed, playground, RATES } from "./playground.js"
 import { priorWidth } from "./theory.js"
 
 /** @typedef {import("./training.js").LineState} LineState */

@@ -75,8 +75,18 @@ export function multiply(a, b, c, n, m, k, bias = null) {
       c[r] = s10; c[r + 1] = s11; c[r + 2] = s12; c[r + 3] = s13
     }
   }
+  if (rows < n)  // a row alone
+    for (let j = 0, q = rows * m; j < columns; j += 4, q += 4) {
+      const b0 = j * k, b1 = b0 + k, b2 = b1 + k, b3 = b2 + k
+      let s0 = 0, s1 = 0, s2 = 0, s3 = 0
+      for (let p = 0, ai = rows * k; p < k; p++, ai++) {
+        const x = a[ai]
+        s0 += x * b[b0 + p]; s1 += x * b[b1 + p]; s2 += x * b[b2 + p]; s3 += x * b[b3 + p]
+      }
+      c[q] = s0; c[q + 1] = s1; c[q + 2] = s2; c[q + 3] = s3
+    }
   for (let i = 0; i < n; i++)
-    for (let j = i < rows ? columns : 0; j < m; j++) {
+    for (let j = columns; j < m; j++) {
       let sum = 0
       for (let p = 0, ai = i * k, bj = j * k; p < k; p++) sum += a[ai + p] * b[bj + p]
       c[i * m + j] = sum

@@ -1,8 +1,8 @@
 // A GAN in the plane, live: which modes G covers, what D thinks where, and where D pulls the samples.
 
-import { make } from "./controls.js"
+import { make, say, tell } from "./controls.js"
 import { Axes, keepDrawn } from "./draw.js"
-import { framed, playground, RATES, say, tell } from "./playground.js"
+import { framed, playground, RATES } from "./playground.js"
 import { TARGETS } from "./theory.js"
 
 /** @typedef {import("./training.js").PlaneState} PlaneState */

@@ -17,15 +17,6 @@ import { employ } from "./training.js"
 
 export const RATES = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05]
 
-/** @param {number} value @param {number} digits */
-export const say = (value, digits = 3) => value.toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace("-", "")
-
-/** @param {HTMLElement} line @param {[string, string, string][]} cells name, key and number of each */
-export function tell(line, cells) {
-  line.replaceChildren(...cells.map(([name, key, number]) =>
-    make("span", {}, `${name} `, make("output", { "data-key": key }, number))))
-}
-
 /** @param {string} name @param {HTMLElement[]} inside */
 export const framed = (name, ...inside) =>
   make("div", {}, ...(name ? [make("p", { class: "live-name" }, name)] : []), ...inside)
