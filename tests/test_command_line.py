@@ -260,7 +260,7 @@ def test_fields_of_every_kind_come_from_the_command_line(tmp_path, capsys):
 )
 def test_a_message_of_the_library_is_told_in_the_command_lines_words(monkeypatch, library, here):
     monkeypatch.setattr(command_line, "PROGRAM", "gan")
-    assert command_line.in_own_words(library, command_line.parser()[1]) == here
+    assert command_line.in_own_words(library) == here
 
 
 def test_the_command_line_says_its_own_words(tmp_path, capsys):
