@@ -56,31 +56,31 @@ DATA: dict[str, dict[str, Any]] = {
 
 
 class Parser(argparse.ArgumentParser):
-    """Whose errors are one line, as all of ours."""
+    """Whose errors are one line, as all of ours; the whole command line has ``commands``."""
+
+    commands: dict[str, Parser]
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message} ({self.prog} --help)")
 
 
-def parser() -> tuple[Parser, dict[str, Parser]]:
-    """The whole command line, and each command's own."""
+def parser() -> Parser:
     from .book import commands
 
     top = Parser(prog=PROGRAM, description="Train, evaluate and publish runs.")
-    parsers = top.add_subparsers(required=True, metavar="command")
+    top.commands, parsers = {}, top.add_subparsers(required=True, metavar="command")
     there: commands.Commands = {
         train: ("train a recipe; the same command goes on after Ctrl-C", TRAINING),
         evaluate: ("the Parzen estimate of a run's generator, as in Table 1", EVALUATION),
     }
-    made = {}
     for function, (told, options) in (there | commands.commands(TRAINING)).items():
         command = parsers.add_parser(function.__name__, help=told, epilog=fields() if "-p" in options else "")
         command.formatter_class = argparse.RawDescriptionHelpFormatter
         command.set_defaults(run=function)
-        made[function.__name__] = command
+        top.commands[function.__name__] = command
         for flag, settings in (options | DATA).items():
             command.add_argument(flag, **settings)
-    return top, made
+    return top
 
 
 def fields() -> str:
@@ -102,10 +102,10 @@ def typed(text: str) -> Any:
         return text
 
 
-def in_own_words(message: str, parsers: dict[str, Parser]) -> str:
+def in_own_words(message: str) -> str:
     """What the library says, as it is said here: --overwrite for overwrite=True, --every 0 for every = 0."""
-    options = (action for p in parsers.values() for action in p._actions if action.option_strings)
-    flags = {option.dest: option.option_strings[-1] for option in options}
+    options = (option for command in parser().commands.values() for option in command._actions)
+    flags = {option.dest: option.option_strings[-1] for option in options if option.option_strings}
 
     def own(found: re.Match[str]) -> str:
         name, sign, value = found.groups()
@@ -128,21 +128,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # which may know ASCII only
             stream.reconfigure(errors="backslashreplace")
-    top, parsers = parser()
-    arguments = argparse.Namespace()
+    top, arguments = parser(), argparse.Namespace()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
         try:
-            if argv and argv[0][:1] != "-" and argv[0] not in parsers:
-                near = gan.recipes.meant(argv[0], parsers)
-                raise ValueError(f"there is no command {argv[0]!r}; {near}there are: {', '.join(parsers)}")
+            if argv and argv[0][:1] != "-" and argv[0] not in top.commands:
+                near, there = gan.recipes.meant(argv[0], top.commands), ", ".join(top.commands)
+                raise ValueError(f"there is no command {argv[0]!r}; {near}there are: {there}")
             top.parse_args(argv, arguments)
             options = vars(arguments)
             if "parameters" in options:
                 options["parameters"] = {name: typed(text) for name, text in options["parameters"]}
             options.pop("run")(**options)
         except (ValueError, OSError, FloatingPointError, MemoryError) as error:
-            say(in_own_words(str(error), parsers))
+            say(in_own_words(str(error)))
             return 2
         except KeyboardInterrupt:
             without = ", without --overwrite," if getattr(arguments, "overwrite", False) else ""

@@ -66,7 +66,7 @@ def describe(device: torch.device) -> str:
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
+        lines = cpuinfo.read_text("utf-8", "replace").splitlines()
         models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
         processor = models[0] if models else processor
     kind = "MPS" if device.type == "mps" else "CPU"

@@ -66,8 +66,7 @@ def train(
         return Run.load(folder)
     begun = None if start is None else keeping.beginning(start, recipe, dataset)
     with enough_memory(where), keeping.own(folder, where):
-        state = None if overwrite else tell(lambda: runs.read_checkpoint(folder))
-        record, state = tell(lambda: _begin(recipe, folder, dataset, where, engine, begun, state))
+        record, state = tell(lambda: _begin(recipe, folder, dataset, where, engine, begun, overwrite))
         game = Game(recipe, dataset.split(recipe.valid)[0], where, averages, state)
         tell(lambda: keeping.begin(folder, record, overwrite))
         play(game, folder, record, after_epoch, progress and writes)
@@ -293,24 +292,23 @@ def _begin(
     device: torch.device,
     engine: str,
     begun: Run | None,
-    state: dict[str, Any] | None,
+    overwrite: bool,
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """run.json to go on with, and the ``state``: a checkpoint's, or what is known of ``begun``'s, or none."""
+    """run.json to go on with, and the state: a checkpoint's, or what is known of ``begun``'s, or none."""
     n = iterations(recipe, len(dataset.split(recipe.valid)[0]))
     record = runs.new_record(recipe, device, dataset)
     if processes() > 1:
         record["device"] = f"{processes()} × {record['device']}"
-    kept = "eager"
-    if state:
-        before = runs.read_record(folder)
-        kept = runs.latest(before).get("engine", "eager")
-        if engine == "auto" and works(kept, device):
-            engine = kept
+    state = None if overwrite else runs.read_checkpoint(folder)
+    before = runs.read_record(folder) if state else {}
+    kept = runs.latest(before).get("engine", "eager")
+    if engine == "auto" and state and works(kept, device):
+        engine = kept
     record["engine"] = choose(engine, device, recipe.epochs * n)
-    if engine == "auto" and state:
-        was = f"{folder} was run as {kept!r}, which does not work here"
-        warnings.warn(f"{was}: it goes on as {record['engine']!r}", stacklevel=4)
     if state:
+        if engine == "auto":
+            was = f"{folder} was run as {kept!r}, which does not work here"
+            warnings.warn(f"{was}: it goes on as {record['engine']!r}", stacklevel=4)
         record = runs.resumed_record(before, record, len(state["history"]))
     elif begun:
         weights = "float32" if (begun.folder / runs.CHECKPOINT).exists() else "rounded"

@@ -168,7 +168,13 @@ def test_the_module_runs():
 
 def test_a_published_run_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match="no published run 'nothing'"):
+    with pytest.raises(
+        FileNotFoundError, match="no published run 'nothing': .* in a checkout of the repo"
+    ) as e:
+        gan.published("nothing")
+    assert "\n" not in str(e.value)
+    (tmp_path / "book/results").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="no book/results/nothing/run.json here or above$"):
         gan.published("nothing")
 
 
@@ -260,7 +266,7 @@ def test_fields_of_every_kind_come_from_the_command_line(tmp_path, capsys):
 )
 def test_a_message_of_the_library_is_told_in_the_command_lines_words(monkeypatch, library, here):
     monkeypatch.setattr(command_line, "PROGRAM", "gan")
-    assert command_line.in_own_words(library, command_line.parser()[1]) == here
+    assert command_line.in_own_words(library) == here
 
 
 def test_the_command_line_says_its_own_words(tmp_path, capsys):

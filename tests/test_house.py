@@ -18,16 +18,16 @@ ORDER = (
 
 
 def imported(path):
-    """The names of gan's modules that ``path`` imports, anywhere in it."""
+    """The names of gan's modules that ``path`` imports, anywhere in it; gan itself is its __init__."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
-            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "gan":
+        if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[-1] for alias in node.names if alias.name.startswith("gan.")}
-    return found
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(filter(None, ("gan" * node.level, node.module)))
+            found |= {f"{base}.{alias.name}" for alias in node.names} if base == "gan" else {base}
+    parts = [name.split(".") for name in found]
+    return {name[1] if name[1:] else "__init__" for name in parts if name[0] == "gan"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)

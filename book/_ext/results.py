@@ -237,7 +237,7 @@ def commands(name: str, record: Mapping[str, Any]) -> list[str]:
     """The command lines that make the record `name`, a run's or that of a sweep, again."""
     if "scores" not in record:
         train = f"python -m gan train {settings(record)} --out runs/{name}"
-        return [train, f"python -m gan publish runs/{name} {name}"]
+        return [train, f"python -m gan publish runs/{name} {name} --replace"]
     decays = sorted({score["decay"] for score in record["scores"]} - {0.0, record["recipe"]["ema"]})
     every = min(score["epoch"] for score in record["scores"])
     averages = "".join(f" --average {decay:g}" for decay in decays)
