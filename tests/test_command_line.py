@@ -169,12 +169,12 @@ def test_the_module_runs():
 def test_a_published_run_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        FileNotFoundError, match="no published run 'nothing': .* in a checkout of the repo"
+        FileNotFoundError, match=r"no published run 'nothing': .* in a checkout of the repo"
     ) as e:
         gan.published("nothing")
     assert "\n" not in str(e.value)
     (tmp_path / "book/results").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="no book/results/nothing/run.json here or above$"):
+    with pytest.raises(FileNotFoundError, match=r"no book/results/nothing/run\.json here or above$"):
         gan.published("nothing")
 
 
