@@ -16,7 +16,7 @@ from test_engine import counted
 
 import gan
 from gan import __main__ as command_line
-from gan import engine
+from gan import engine, runs
 from gan.__main__ import main, typed
 from gan.book import tables, yardsticks
 from gan.book.tables import check_parameters, recipe_table
@@ -168,6 +168,7 @@ def test_the_module_runs():
 
 def test_a_published_run_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, "__file__", str(tmp_path / "site-packages/gan/runs.py"))  # of no checkout
     with pytest.raises(
         FileNotFoundError, match=r"no published run 'nothing': .* in a checkout of the repo"
     ) as e:
