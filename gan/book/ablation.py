@@ -35,15 +35,12 @@ def sweep(
 ) -> Path:
     """Train ``recipe`` in ``out`` (else below runs/), and follow it in the file of that name in ``results``.
 
-    That is a checkout's book/results/sweep, if no other folder is given.
-
-    The file holds run.json's fields and ``scores``, for each ``every`` epochs: the figures on the validation
-    split (`gan.parzen.estimate`) of G's last weights, ``decay`` 0, and of their averages with decays
-    ``averages``, whether or not the recipe has one; G's weights at the best of the recipe's own figures are
-    kept beside the run (`gan.Run.best`). A sweep that was stopped, or is to be longer, goes on.
-    ``how`` is for `gan.train`.
-
-    ValueError: the file there has scores of another recipe, or on other data, and not ``overwrite``.
+    That is a checkout's book/results/sweep, if no other folder is given. It holds run.json's fields and
+    ``scores``, for each ``every`` epochs: the figures on the validation split (`gan.parzen.estimate`) of
+    G's last weights, ``decay`` 0, and of their averages with decays ``averages``, whether or not the recipe
+    has one; G's weights at the best of the recipe's own figures are kept beside the run (`gan.Run.best`).
+    A sweep that was stopped, or is to be longer, goes on. ``how`` is for `gan.train`. ValueError: the file
+    there has scores of another recipe, or on other data, and not ``overwrite``.
     """
     if every < 1:
         raise ValueError(f"every = {every}: it must be a number of epochs, at least 1")
@@ -51,7 +48,6 @@ def sweep(
     out = Path(out or runs.default_folder(recipe.model_copy(update={"epochs": own})))
     path = Path(results or places.results("results=FOLDER") / "sweep")
     path /= f"{files.plain_word(out.resolve().name)}.json"
-    decays = sorted({0.0, recipe.ema, *averages})
     scores = [] if overwrite else _before(path, recipe, data.load(recipe.dataset, data_dir).digest)
 
     def score(epoch: int, game: Game) -> None:
@@ -59,20 +55,17 @@ def sweep(
             return
         scores[:] = [one for one in scores if one["epoch"] < epoch]
         before = [one["mean"] for one in scores if one["decay"] == recipe.ema]
-        for decay in decays:
+        for decay in sorted({0.0, recipe.ema, *averages}):
             figure = parzen.estimate(recipe, game.sampler(decay), split="valid", data_dir=data_dir)
             if decay == recipe.ema and figure["mean"] > max(before, default=-math.inf):
                 _keep_best(out, game.sampler(decay), epoch)
             kept = {key: figure[key] for key in ("mean", "standard_error", "sigma")}
             scores.append({"epoch": epoch, "decay": decay, **kept})
-        write(runs.Run.load(out).record)
-
-    def write(record: dict[str, Any]) -> None:
-        runs.write_json(path, record | {"scores": scores})
+        runs.write_json(path, runs.Run.load(out).record | {"scores": scores})
 
     how |= {"averages": averages, "overwrite": overwrite, "data_dir": data_dir}
     run = train(recipe, out, after_epoch=score, **how)
-    write(run.record)
+    runs.write_json(path, run.record | {"scores": scores})
     return path
 
 
