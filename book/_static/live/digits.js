@@ -153,6 +153,7 @@ export function mount(place, { base, prefix }) {
   })
 
   const start = async () => {
+    if (begin.disabled) return
     begin.disabled = true
     panel.say("正在载入……")
     try {
