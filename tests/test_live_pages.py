@@ -5,7 +5,6 @@ import json
 import math
 import os
 import re
-import shutil
 import subprocess
 import time
 from base64 import b64decode
@@ -23,10 +22,13 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
+from test_live import need
 from test_site import open_page, seen_as
 
 import gan
 from gan import theory
+
+pytestmark = pytest.mark.slow  # Node or a browser
 
 ROOT = Path(__file__).resolve().parents[1]
 LIVE = ROOT / "book/_static/live"
@@ -39,11 +41,7 @@ Node = Callable[..., Any]
 @pytest.fixture(scope="module")
 def node() -> Node:
     """Runs JavaScript beside the modules: what it says of ``given``, null being NaN."""
-    program = shutil.which("node")
-    if not program:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Node is needed, and not found")
-        pytest.skip("Node not found")
+    program = need("node")
 
     def run(imports: str, code: str, given: Any = None) -> Any:
         script = f"""{imports}
@@ -384,11 +382,12 @@ def test_two_densities(browser: webdriver.Chrome, opened: str) -> None:
         widget.moved = time.monotonic() + 0.35
         assert shown() != before
         check()
-    for what, y in (("q", 0.3), ("p", 0.4), ("q", 0.8)):  # dragged; the last one is D
-        before = shown()
+    for what, y, dragged in (("q", 0.3, "q"), ("p", 0.4, "p"), ("q", 0.8, "d")):  # D lies below
         widget.choose("what", what)
+        before, settings = shown(), {**first, **widget.settings()}
         widget.drag(".live-drag", (0.3, 0.5 if y < 0.6 else 0.9), (0.6, y))
         assert shown() != before
+        assert {key for key, value in widget.settings().items() if settings[key] != value} == {dragged}
         check()
     kept, settings = shown(), widget.settings()
     widget.refresh()

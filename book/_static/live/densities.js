@@ -147,15 +147,12 @@ export function mount(place, { prefix }) {
     drawBounds()
   }
   place.append(
-    panel.status,
-    make("div", { class: "live-pair" }, canvas, plot),
-    numbers,
+    panel.status, make("div", { class: "live-pair" }, canvas, plot), numbers,
     make("div", { class: "live-buttons" },
       ...Object.entries(PRESETS).map(([name, [p, q]]) => button(name, () => panel.set({ p, q }))),
       button("p_g 左移", () => shift(-1)), button("p_g 右移", () => shift(1)),
       button("D 换成 D*", () => panel.set({ d: "best" })), button("D 换成 1/2", () => panel.set({ d: HALF }))),
-    panel.tags("what", "bin"),
-  )
+    panel.tags("what", "bin"))
   place.querySelector(".live-controls")?.append(
     make("div", { class: "live-control" }, make("label", { for: height.id }, "这一格的高度"), height, heightSaid))
   show()

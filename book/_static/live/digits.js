@@ -31,16 +31,14 @@ async function read(base, name) {
 async function load(base) {
   const [about, g, d] = await Promise.all(["about.json", "generator.safetensors", "discriminator.safetensors"].map((name) => read(base, name)))
   const generator = network(g, "relu", 1, "sigmoid"), discriminator = network(d, "maxout", 5, "linear")
-  return {
-    about: /** @type {About} */ (JSON.parse(new TextDecoder().decode(about))),
-    /** G(z), and D(G(z)), of n z in rows. @param {Numbers} z */
-    play: (z, n = 1) => {
-      const x = generator.forward(z, n).slice(0, n * PIXELS)
-      return { x, d: Array.from(discriminator.forward(x, n).subarray(0, n), sigmoid) }
-    },
-    /** D(x) of n x in rows. @param {Numbers} x @param {number} n */
-    judge: (x, n) => Array.from(discriminator.forward(x, n).subarray(0, n), sigmoid),
+  /** D(x) of n x in rows. @param {Numbers} x @param {number} n */
+  const judge = (x, n) => Array.from(discriminator.forward(x, n).subarray(0, n), sigmoid)
+  /** G(z), and D of it, of n z in rows. @param {Numbers} z */
+  const play = (z, n = 1) => {
+    const x = generator.forward(z, n).slice(0, n * PIXELS)
+    return { x, d: judge(x, n) }
   }
+  return { about: /** @type {About} */ (JSON.parse(new TextDecoder().decode(about))), judge, play }
 }
 
 /** Digits beside each other, unsmoothed, D(x) below each. @param {CanvasRenderingContext2D} context
@@ -155,6 +153,7 @@ export function mount(place, { base, prefix }) {
   })
 
   const start = async () => {
+    if (begin.disabled) return
     begin.disabled = true
     panel.say("正在载入……")
     try {

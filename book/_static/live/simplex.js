@@ -10,8 +10,8 @@ import { value, virtualCriterion } from "./theory.js"
 const LOG4 = Math.log(4), P_DATA = [0.5, 0.3, 0.2], STEPS = 120
 
 /**
- * gan.theory.play, and with k = ∞ gan.theory.descend: p_g's path and the D's logits that it meets. Each step brings
- * D's logit k times nearer to the optimum, then p_g ← p_g · exp(−rate · log(1 − D)), normalised.
+ * gan.theory.play, and with k = ∞ gan.theory.descend: p_g's path, and the logits of the D that has moved it. Each step
+ * brings D's logit k times nearer to the optimum, then p_g ← p_g · exp(−rate · log(1 − D)), normalised.
  * @param {Masses} pData @param {Masses} pG where to start @param {number} steps @param {number} rate
  * @param {number} k @param {number} dRate
  */
@@ -23,17 +23,13 @@ export function play(pData, pG, steps, rate, k = Infinity, dRate = 1) {
     const best = logData.map((a, i) => a - log[i])
     if (k === Infinity) logits = best
     else for (let i = 0; i < k; i++) logits = logits.map((s, x) => s + dRate * (sigmoid(best[x]) - sigmoid(s)))
-    log = normalised(log.map((b, x) => b + rate * softplus(logits[x])))  // −log(1 − D) is a softplus
+    log = log.map((b, x) => b + rate * softplus(logits[x]))  // −log(1 − D) is a softplus
+    const most = Math.max(...log), total = Math.log(log.reduce((sum, l) => sum + Math.exp(l - most), 0))
+    log = log.map((l) => Math.max(l - most - total, -1e9))  // far below any double's, so that nothing becomes ∞ − ∞
     path.pG.push(log.map(Math.exp))
-    path.logits.push(k === Infinity ? logData.map((a, i) => a - log[i]) : logits)
+    path.logits.push(logits)
   }
   return path
-}
-
-/** @param {Float64Array} log */
-function normalised(log) {
-  const most = Math.max(...log), total = Math.log(log.reduce((sum, l) => sum + Math.exp(l - most), 0))
-  return log.map((l) => Math.max(l - most - total, -1e9))  // far below any double's, so that nothing becomes ∞ − ∞
 }
 
 /** p of the share of x_3, and of x_1 in the rest. @param {number} third @param {number} first */
@@ -143,16 +139,13 @@ export function mount(place, { prefix }) {
   let frames = 0
   const film = player(() => {
     if (frames++ % 3) return
-    const t = Number(panel.values.t)
-    panel.set({ t: t >= STEPS ? 0 : t + 1 }, "t", true)
-    if (t + 1 >= STEPS) film.play(false)
+    next(true)
+    if (panel.values.t === STEPS) film.play(false)
   }, (playing) => { start.textContent = playing ? "停下" : "播放" })
-  const start = button("播放", () => {
-    if (!film.isPlaying() && panel.values.t === STEPS) panel.set({ t: 0 }, "t")
-    film.toggle()
-  })
+  const next = (moving = false) => panel.set({ t: (Number(panel.values.t) + 1) % (STEPS + 1) }, "t", moving)
+  const start = button("播放", film.toggle)
   const show = () => {
-    const t = Number(panel.values.t), rises = c.slice(1).filter((next, i) => next > c[i] + 1e-12).length
+    const t = Number(panel.values.t), rises = c.slice(1).filter((after, i) => after > c[i] + 1e-12).length
     const lag = /** @type {[string, string, number][]} */ (panel.values.d === "best" ? [] : [["V(G, D)", "v", v[t]], ["C − V", "lack", c[t] - v[t]]])
     tell(numbers, [["步数", "steps", `${t}`], ["C(G)", "c", say(c[t], 4)], ["C(G) + log 4", "gap", say(c[t] + LOG4, 4)], ...lag,
       ["p_g", "p", Array.from(path.pG[t], (p) => say(p)).join("，")], ["C 上升的步数", "rises", `${rises}`]])
@@ -164,9 +157,10 @@ export function mount(place, { prefix }) {
     panel.set({ t: STEPS, ...values })
     panel.say(words)
   }))
-  place.append(panel.status, make("div", { class: "live-pair" }, canvas, plot), numbers, make("div", { class: "live-buttons" }, start, button("走一步", () =>
-    panel.set({ t: (Number(panel.values.t) + 1) % (STEPS + 1) }, "t")), ...presets),
-  panel.tags("third", "first", "rate", "d", "dRate", "t"))
+  place.append(
+    panel.status, make("div", { class: "live-pair" }, canvas, plot), numbers,
+    make("div", { class: "live-buttons" }, start, button("走一步", () => next()), ...presets),
+    panel.tags("third", "first", "rate", "d", "dRate", "t"))
   walk()
   show()
 }
