@@ -165,7 +165,7 @@ class Bench:
         torch.manual_seed(0)
         players = training.make_players(recipe, images, self.device)
         iterate = engine.iteration(players, recipe.updates, how, self.device)
-        x = training.resident(images, self.device)
+        x = data.resident(images, self.device)
         return chain.from_iterable(training.updates(iterate, players, recipe, x, epoch) for epoch in count(1))
 
     def chunks(self, updates: Iterator[Any]) -> Callable[[], float]:
@@ -428,7 +428,7 @@ def main(arguments: argparse.Namespace) -> Path | None:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": sys.version.split()[0],
         "torch": torch.__version__,
-        "commit": runs._commit(),
+        "commit": runs.commit(),
     }
     print(f"{record['machine']}, torch {torch.__version__}, {bench.images}")
     start = time.perf_counter()

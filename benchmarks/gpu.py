@@ -95,7 +95,7 @@ class Session:
         self.ends = time.monotonic() + 60 * minutes
         self.state = out / "gpu.json"
         out.mkdir(parents=True, exist_ok=True)
-        self.work.mkdir(exist_ok=True)
+        (self.work / "book" / "results").mkdir(parents=True, exist_ok=True)  # not the repository's
 
     def done(self) -> dict[str, Any]:
         return json.loads(self.state.read_text()) if self.state.exists() else {}
@@ -141,8 +141,9 @@ class Session:
 
     def keep(self, names: Sequence[str], publishes: bool) -> None:
         """Publish the runs as they stand, pack each, and pack all courses."""
-        commands = {name: [*GAN, "publish", str(self.work / name), name, "--unfinished"] for name in names}
-        results = self.work / "book" / "results"  # not the repository's
+        options = ["--unfinished", "--replace"]
+        commands = {name: [*GAN, "publish", str(self.work / name), name, *options] for name in names}
+        results = self.work / "book" / "results"
         for process in [self.start(name, commands[name]) for name in names if publishes]:
             process.wait()
         for name in names:

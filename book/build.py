@@ -8,7 +8,8 @@ again only when one of these differs: the notebook (sources and metadata), gan (
 results (the published runs), parameters (those that this notebook has), environment (device,
 versions of Python and of the numerical packages). The site is made from _build/source, a copy of
 the sources with the executed notebooks in it, so no file under git changes. --refresh instead runs
-every notebook with its defaults and writes the outputs into book/ itself.
+every notebook with its defaults and writes the outputs into book/ itself; where _config.yml names a
+repository, each notebook then begins with a cell, not shown, by which Colab installs gan from it.
 
 Exit status: 0; 1 if a notebook or the rendering failed (after a notebook's failure the site stays
 as it was); 2 for a parameter that no notebook has.
@@ -31,6 +32,8 @@ from typing import Any
 
 import nbformat
 import papermill
+import yaml  # type: ignore[import-untyped]
+from home import provide_home
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +41,11 @@ IGNORED = {"runs", "checkpoints", "__pycache__", ".ipynb_checkpoints"}
 PACKAGES = (
     "torch torchvision numpy pandas scikit-learn scipy sympy python-flint pydantic matplotlib seaborn pillow"
 )
+INSTALL = """\
+import sys
+
+if "google.colab" in sys.modules:
+    %pip install --quiet git+{}"""
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -156,6 +164,16 @@ def refresh(path: Path, executed: NotebookNode) -> None:
     nbformat.write(clean(notebook), path, nbformat.NO_CONVERT)
 
 
+def installing(notebook: NotebookNode, root: Path) -> NotebookNode:
+    """With the cell by which Colab installs gan, where a repository is named; without it elsewhere."""
+    config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
+    notebook.cells = [cell for cell in notebook.cells if cell.id != "install"]
+    if url := config.get("repository", {}).get("url"):
+        options = {"id": "install", "metadata": {"tags": ["remove-cell"]}}
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(INSTALL.format(url), **options))
+    return notebook
+
+
 def stage(root: Path, executed: dict[Path, NotebookNode]) -> Path:
     """Bring _build/source up to date; what did not change is not written, for Sphinx's sake."""
     source = root / "_build/source"
@@ -194,6 +212,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
 
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else the debugger prints a warning
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not the user's
+    provide_home()
     logging.getLogger("papermill").setLevel(logging.ERROR)
     given = {name: typed(value) for name, value in args.p}
     accepted = {p: set(papermill.inspect_notebook(p)) for p in find_files(root, "book", ".ipynb")}
@@ -208,6 +227,10 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
             )
             return 2
 
+    if args.refresh:
+        for path in accepted:
+            notebook = installing(nbformat.read(path, nbformat.NO_CONVERT), root)
+            nbformat.write(notebook, path, nbformat.NO_CONVERT)
     executed: dict[Path, NotebookNode] = {}
     for path, names in accepted.items():
         own = {name: given[key] for name in names for key in (name, f"{path.stem}.{name}") if key in given}

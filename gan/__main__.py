@@ -1,180 +1,153 @@
-"""The command line, thin over the library: ``python -m gan train`` and the others of ``--help``."""
+"""The command line, thin over the library: ``gan train`` and the others of ``gan --help``."""
 
 from __future__ import annotations
 
 import argparse
+import ast
+import io
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
-from importlib import import_module
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 import gan
 
 
-def train(arguments: argparse.Namespace) -> None:
-    recipe = gan.recipe(arguments.recipe, **dict(arguments.parameters))
-    out = arguments.out or gan.runs.default_folder(recipe)
-    run = gan.train(
-        recipe,
-        out,
-        device=arguments.device,
-        engine=arguments.engine,
-        overwrite=arguments.overwrite,
-        averages=arguments.average,
-        data_dir=arguments.data_dir,
-        start=arguments.start,
-    )
+def train(recipe: str, parameters: dict[str, Any], out: Path | None, **how: Any) -> None:
+    made = gan.recipe(recipe, **parameters)
+    run = gan.train(made, out or gan.runs.default_folder(made), **how)
     if int(os.environ.get("RANK", 0)):  # of torchrun's processes only the first one speaks
         return
     print(run.history.tail(1).to_string(index=False))
     print(f"{run.folder}: {run.provenance()}")
 
 
-def evaluate(arguments: argparse.Namespace) -> None:
-    run = gan.Run.load(arguments.folder)
-    generator = run.generator if arguments.average is None else run.averaged(arguments.average)
-    estimate = gan.parzen.estimate(
-        run.recipe, generator, split=arguments.split, z_seed=arguments.z_seed, data_dir=arguments.data_dir
-    )
-    for name, value in estimate.items():
+def evaluate(folder: Path, **how: Any) -> None:
+    for name, value in gan.Run.load(folder).estimate(**how).items():
         print(f"{name:15} {value}")
 
 
-def sweep(arguments: argparse.Namespace) -> None:
-    from .book import ablation
-
-    recipe = gan.recipe(arguments.recipe, **dict(arguments.parameters))
-    path = ablation.sweep(
-        recipe,
-        arguments.out,
-        every=arguments.every,
-        averages=arguments.average,
-        data_dir=arguments.data_dir,
-        device=arguments.device,
-        engine=arguments.engine,
-        start=arguments.start,
-    )
-    print(f"written to {path}")
-
-
-def publish(arguments: argparse.Namespace) -> None:
-    from .book import publishing
-
-    run = publishing.publish(
-        gan.Run.load(arguments.folder),
-        arguments.name,
-        ema=arguments.average,
-        data_dir=arguments.data_dir,
-        unfinished=arguments.unfinished,
-        weights=arguments.weights,
-    )
-    for name, figure in run.record["metrics"].items():
-        print(f"{name}: {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
-    print(f"{run.folder}: {run.provenance()}")
-
-
-def yardsticks(arguments: argparse.Namespace) -> None:
-    from .book import yardsticks
-
-    recipe = gan.recipe(arguments.recipe)
-    record = yardsticks.measure(recipe, arguments.n, arguments.seed, data_dir=arguments.data_dir)
-    for row in record["rows"]:
-        figure = row["estimate"]
-        print(f"{row['name']:8} {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
-    out = arguments.out or Path("book/results/yardsticks") / f"{recipe.name}.json"
-    gan.runs.write_json(out, record)
-    print(f"{out}: {record['seconds']:.0f} s")
-
-
-def bench(arguments: argparse.Namespace) -> None:
-    folder = Path(gan.__file__).parents[1] / "benchmarks"
-    if not folder.is_dir():
-        raise ValueError("the benchmark stands in the repository's folder benchmarks/: run it in a checkout")
-    sys.path.insert(0, str(folder))
-    print(f"written to {import_module('bench').main(arguments) or 'no file; --out FILE keeps a part'}")
-
-
-COMMANDS: dict[Callable[[argparse.Namespace], None], str] = {
-    train: "train a recipe; the same command goes on after Ctrl-C",
-    sweep: "train a variant, and follow it on the validation split",
-    evaluate: "the Parzen estimate of a run's generator, as in Table 1",
-    publish: "measure a run and write it to book/results/",
-    yardsticks: "Table 1's figure of samples that no model made",
-    bench: "time everything beside what one would run instead",
-}
-PARAMETER: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("FIELD", "VALUE")}
+PROGRAM = "python -m gan" if Path(sys.argv[0]).name == "__main__.py" else "gan"
 TRAINING: dict[str, dict[str, Any]] = {
     "recipe": {"help": f"one of: {', '.join(gan.recipes.PRESETS)}"},
-    "-p": PARAMETER | {"dest": "parameters", "help": "a field of the recipe, as papermill's -p (repeat it)"},
+    "-p": {"nargs": 2, "action": "append", "default": [], "metavar": ("FIELD", "VALUE"),
+           "dest": "parameters", "help": "a field of the recipe, as papermill's -p, or a list (repeat it)"},
     "--out": {"type": Path, "help": "the run's folder (default: runs/RECIPE…)"},
     "--from": {"dest": "start", "type": Path, "metavar": "FOLDER", "help": "go on from a run's weights"},
     "--device": {"default": "auto", "help": "auto, cpu, cuda, cuda:0, … or mps"},
     "--engine": {"default": "auto", "help": "auto, eager, compiled or graph"},
-    "--average": {"type": float, "action": "append", "default": [], "metavar": "DECAY",
+    "--average": {"type": float, "action": "append", "default": [], "metavar": "DECAY", "dest": "averages",
                   "help": "keep an average of G's weights beside (repeat it)"},
+    "--overwrite": {"action": "store_true", "help": "start again where a run is there"},
 }  # fmt: skip
-OPTIONS: dict[Callable[[argparse.Namespace], None], dict[str, dict[str, Any]]] = {
-    train: TRAINING | {"--overwrite": {"action": "store_true", "help": "start again where a run is there"}},
-    sweep: TRAINING | {"--every": {"type": int, "default": 10, "help": "epochs between two looks"}},
-    evaluate: {
-        "folder": {"type": Path, "help": "a run's folder"},
-        "--z-seed": {"type": int, "default": 0, "help": "seed of the 10 000 samples' noise"},
-        "--split": {"default": "test", "help": "test, or valid: what choices are made on"},
-        "--average": {
-            "type": float,
-            "help": "decay of G's average, 0: last weights (default: the recipe's)",
-        },
-    },
-    publish: {
-        "folder": {"type": Path, "help": "a run's folder"},
-        "name": {"help": "its name under book/results/"},
-        "--average": {"type": float, "help": "decay of the average of G's weights (default: the recipe's)"},
-        "--unfinished": {"action": "store_true", "help": "publish it as it stands"},
-        "--weights": {"default": "all", "help": "those to keep: all, generators, generator or none"},
-    },
-    yardsticks: {
-        "recipe": {"help": "the recipe whose data and protocol are used"},
-        "-n": {"type": int, "default": 10_000, "help": "how many samples of each kind"},
-        "--seed": {"type": int, "default": 0, "help": "of the draws and of k-means"},
-        "--out": {"type": Path, "help": "default: book/results/yardsticks/RECIPE.json"},
-    },
-    bench: {
-        "rows": {"nargs": "*", "metavar": "ROW", "help": "only these rows (default: all)"},
-        "--peer": {"type": Path, "help": "the path of PyTorch-GAN's gan.py, to be timed too"},
-        "--rounds": {"type": int, "default": 7, "help": "how often each contestant runs"},
-        "--device": {"default": "auto", "help": "auto, cpu or cuda"},
-        "--out": {"type": Path, "help": "the table (default: book/results/bench/DEVICE.json)"},
-    },
+EVALUATION: dict[str, dict[str, Any]] = {
+    "folder": {"type": Path, "help": "a run's folder"},
+    "--z-seed": {"type": int, "default": 0, "help": "seed of the 10 000 samples' noise"},
+    "--split": {"default": "test", "help": "test, or valid: what choices are made on"},
+    "--average": {"type": float, "dest": "decay", "metavar": "DECAY",
+                  "help": "of G's average, 0: last weights (default: the recipe's)"},
+}  # fmt: skip
+DATA: dict[str, dict[str, Any]] = {
+    "--data-dir": {"type": Path, "help": "where the .npz files are (default: $GAN_DATA_DIR, ~/.cache/gan)"}
 }
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m gan", description="Train, evaluate and publish runs.")
-    commands = top.add_subparsers(required=True, metavar="command")
-    for function, told in COMMANDS.items():
-        command = commands.add_parser(function.__name__, help=told)
+class Parser(argparse.ArgumentParser):
+    """Whose errors are one line, as all of ours; the whole command line has ``commands``."""
+
+    commands: dict[str, Parser]
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} ({self.prog} --help)")
+
+
+def parser() -> Parser:
+    from .book import commands
+
+    top = Parser(prog=PROGRAM, description="Train, evaluate and publish runs.")
+    top.commands, parsers = {}, top.add_subparsers(required=True, metavar="command")
+    there: commands.Commands = {
+        train: ("train a recipe; the same command goes on after Ctrl-C", TRAINING),
+        evaluate: ("the Parzen estimate of a run's generator, as in Table 1", EVALUATION),
+    }
+    for function, (told, options) in (there | commands.commands(TRAINING)).items():
+        command = parsers.add_parser(function.__name__, help=told, epilog=fields() if "-p" in options else "")
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
         command.set_defaults(run=function)
-        for flags, settings in OPTIONS[function].items():
-            command.add_argument(*flags.split(", "), **settings)
-        command.add_argument(
-            "--data-dir", type=Path, help="where the .npz files are (default: $GAN_DATA_DIR)"
-        )
+        top.commands[function.__name__] = command
+        for flag, settings in (options | DATA).items():
+            command.add_argument(flag, **settings)
     return top
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+def fields() -> str:
+    """What the fields of a recipe mean, a line each."""
+    lines = ["fields, for -p FIELD VALUE:"]
+    for name, field in [*gan.Recipe.model_fields.items()][1:]:
+        words = ", ".join(get_args(field.annotation) if get_origin(field.annotation) is Literal else ())
+        lines.append(f"  {name:21} {field.description}" + f" ({words})" * bool(words))
+    return "\n".join(lines)
+
+
+def typed(text: str) -> Any:
+    """The value that ``text`` is, as papermill's -p reads it; or a list, whose words need no quotes."""
+    if text[:1] in ("[", "("):
+        text = re.sub(r"(?<![\w.'\"])[a-z]\w*", lambda word: repr(word[0]), text)
     try:
-        arguments.run(arguments)
-    except (ValueError, OSError, FloatingPointError) as error:
-        if not int(os.environ.get("LOCAL_RANK", 0)):  # once on each machine
-            print(f"gan: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("gan: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def in_own_words(message: str) -> str:
+    """What the library says, as it is said here: --overwrite for overwrite=True, --every 0 for every = 0."""
+    options = (option for command in parser().commands.values() for option in command._actions)
+    flags = {option.dest: option.option_strings[-1] for option in options if option.option_strings}
+
+    def own(found: re.Match[str]) -> str:
+        name, sign, value = found.groups()
+        if name in gan.Recipe.model_fields:
+            return f"-p {name} {value}" if sign == "=" else found[0]
+        return f"{flags[name]} {value}".removesuffix(" True")
+
+    names = "|".join((*flags, *gan.Recipe.model_fields))
+    message = re.sub(rf"(?<!\S)({names})(=| = )(\"[^\"]*\"|[^\s,;:)]+)", own, message)
+    return message.replace("python -m gan", PROGRAM)
+
+
+def say(text: str) -> None:
+    if not int(os.environ.get("LOCAL_RANK", 0)):  # once on each machine
+        print(f"gan: {' '.join(text.split())}", file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # which may know ASCII only
+            stream.reconfigure(errors="backslashreplace")
+    top, arguments = parser(), argparse.Namespace()
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
+        try:
+            if argv and argv[0][:1] != "-" and argv[0] not in top.commands:
+                near, there = gan.recipes.meant(argv[0], top.commands), ", ".join(top.commands)
+                raise ValueError(f"there is no command {argv[0]!r}; {near}there are: {there}")
+            top.parse_args(argv, arguments)
+            options = vars(arguments)
+            if "parameters" in options:
+                options["parameters"] = {name: typed(text) for name, text in options["parameters"]}
+            options.pop("run")(**options)
+        except (ValueError, OSError, FloatingPointError, MemoryError) as error:
+            say(in_own_words(str(error)))
+            return 2
+        except KeyboardInterrupt:
+            without = ", without --overwrite," if getattr(arguments, "overwrite", False) else ""
+            again = f"; the same command{without} goes on from the last checkpoint"
+            say("stopped" + again * ("start" in arguments))
+            return 130
     return 0
 
 

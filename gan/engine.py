@@ -9,11 +9,12 @@ import atexit
 import math
 import os
 import platform
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,12 @@ def pick_device(device: str = "auto") -> torch.device:
         device = "cuda" if has_cuda else "mps" if has_mps else "cpu"
     try:
         where = torch.device(device)
-    except RuntimeError:
-        raise ValueError(f"device = {device!r}: it must be auto, cpu, cuda, cuda:0, … or mps") from None
-    if (where.type == "cuda" and not has_cuda) or (where.type == "mps" and not has_mps):
+    except (RuntimeError, TypeError):
+        where = torch.device("meta")
+    if where.type not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"device = {device!r}: it must be auto, cpu, cuda, cuda:0, … or mps")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count() if has_cuda else 0, "mps": int(has_mps)}[where.type]
+    if (where.index or 0) >= there:
         raise ValueError(f"device = {device!r} is not available here; auto or cpu is")
     return where
 
@@ -62,7 +66,7 @@ def describe(device: torch.device) -> str:
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
+        lines = cpuinfo.read_text("utf-8", "replace").splitlines()
         models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
         processor = models[0] if models else processor
     kind = "MPS" if device.type == "mps" else "CPU"
@@ -75,6 +79,10 @@ def choose(engine: str, device: torch.device, updates: int) -> str:
         raise ValueError(f"engine = {engine!r}: it must be auto, {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
     if engine == "graph" and device.type != "cuda":
         raise ValueError(f'engine = "graph" records CUDA graphs; on {device.type} eager or compiled is right')
+    if engine == "compiled" and not works(engine, device):
+        raise ValueError(
+            'engine = "compiled" needs a C++ compiler, or Triton on a GPU; neither works here, eager does'
+        )
     if engine != "auto":
         return engine
     if updates >= PAYS.get(device.type, math.inf) and _compiler_works(device):
@@ -82,6 +90,12 @@ def choose(engine: str, device: torch.device, updates: int) -> str:
     return "graph" if device.type == "cuda" else "eager"
 
 
+def works(engine: str, device: torch.device) -> bool:
+    """Whether iterations can be run by ``engine`` here."""
+    return engine == "eager" or (device.type == "cuda" if engine == "graph" else _compiler_works(device))
+
+
+@cache
 def _compiler_works(device: torch.device) -> bool:
     """Whether torch.compile does anything here: it needs a C++ compiler, or Triton on a GPU."""
     try:
@@ -90,6 +104,19 @@ def _compiler_works(device: torch.device) -> bool:
             return bool(torch.compile(lambda x: x * 2)(torch.ones(8, device=device)).sum() == 16)
     except Exception:  # whatever a missing compiler, header or driver raises
         return False
+
+
+@contextmanager
+def enough_memory(device: torch.device) -> Iterator[None]:
+    """MemoryError in one line, in a reader's words, where torch has its allocator's."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not re.search("allocate memory|out of memory|Storage size", str(error)):
+            raise
+        raise MemoryError(
+            f"{device} has too little memory for this recipe; a smaller noise_size or g_hidden needs less"
+        ) from None
 
 
 def iteration(

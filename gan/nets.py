@@ -90,8 +90,12 @@ class Generator(nn.Module):
         self, inputs: int, init: Init, sparse: int, bias: Tensor | None, deconv: tuple[int, int, int] | None
     ) -> nn.Module:
         if deconv:
-            if len(self.shape) != 3 or (self.shape[1] - deconv[1]) % deconv[2] or self.shape[1] < deconv[1]:
-                raise ValueError(f"g_deconv = {deconv} makes no images of shape {self.shape}")
+            height, width = self.shape[1:] if len(self.shape) == 3 else (0, 1)
+            if height != width or (height - deconv[1]) % deconv[2] or height < deconv[1]:
+                raise ValueError(
+                    f"g_deconv = {deconv} makes no images of shape {self.shape}: it makes square ones of "
+                    f"{deconv[1]} + a multiple of {deconv[2]} pixels a side"
+                )
             made = Deconv(*deconv, self.shape, init)
             if math.prod(made.maps) != inputs:
                 raise ValueError(
@@ -126,11 +130,11 @@ class Generator(nn.Module):
 
         With ``seed`` z is drawn on the CPU from that seed, so that every device shows the same z.
         """
-        return self.render(self.draw_noise(n, None if seed is None else torch.Generator().manual_seed(seed)))
+        return self.render(self.draw_noise(n, seeded(seed)))
 
     def images(self, n: int, seed: int | None = None) -> Tensor:
         """`sample` (n, seed) as `depict` shows it: images in [0, 1]."""
-        return self.depict(self.draw_noise(n, None if seed is None else torch.Generator().manual_seed(seed)))
+        return self.depict(self.draw_noise(n, seeded(seed)))
 
     @torch.no_grad()
     def render(self, z: Tensor) -> Tensor:
@@ -146,6 +150,15 @@ class Generator(nn.Module):
     def depict(self, z: Tensor) -> Tensor:
         """G(z) as images in [0, 1]: as `render` gives them, those of a linear output each stretched."""
         return stretch(self.render(z)) if self.output == "linear" else self.render(z)
+
+
+def seeded(seed: int | None) -> torch.Generator | None:
+    """Random numbers from ``seed``; None for None."""
+    if seed is None:
+        return None
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed = {seed}: it must be at least 0 and less than 2^64")
+    return torch.Generator().manual_seed(seed)
 
 
 class Discriminator(nn.Module):

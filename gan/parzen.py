@@ -27,6 +27,9 @@ SIGMAS: tuple[float, ...] = tuple(np.logspace(-1, 0, 10).tolist())
 BLOCK = 2**23  # distances held at once: 32 MiB of float32
 CACHED = 2**20  # of them are raised to the powers at once, which the processor's cache can hold
 ON_GPU = 2**25  # of both: a GPU is slower on smaller blocks
+SMALLEST, LARGEST = 1e-150, 1e150  # σ, whose square is a float64
+TINY = 1e-30  # σ² below which float32 has no 1/σ²
+SLACK = 1e-3  # by which pixels may leave [0, 1]
 ROUNDING = 5e-3  # largest share of σ² that one rounding of a squared distance may be
 NEAREST = 8  # samples of each point whose distances are summed in float64
 NEGLIGIBLE = 1e-6  # largest share of a sum that may be left out
@@ -39,7 +42,7 @@ class Estimate:
     mean: float
     """nats, over the test examples"""
     standard_error: float
-    """nats: standard deviation over the test examples / √n_test"""
+    """nats: standard deviation over the test examples / √n_test; NaN where there is only one"""
     sigma: float
     n_samples: int
     n_test: int
@@ -54,8 +57,9 @@ class Estimate:
 def log_likelihood(x: Any, samples: Any, sigma: float) -> Tensor:
     """log p(x), nats, float64 (len(x),), under windows of width ``sigma`` on ``samples``.
 
-    ``x`` (n, …) and ``samples`` (m, …) are tensors or arrays in [0, 1], or uint8, which is scaled.
-    ValueError: σ ≤ 0, unequal dimensions, no points, or values that are not finite.
+    ``x`` (n, …) and ``samples`` (m, …) are tensors or arrays in [0, 1], or uint8, which is scaled; other
+    integers beyond [0, 1] are refused. ValueError, besides: σ outside [1e-150, 1e150], unequal dimensions, no
+    points, no row for each point, or values that are not finite.
     """
     return log_likelihoods(x, samples, [sigma])[0]
 
@@ -63,8 +67,10 @@ def log_likelihood(x: Any, samples: Any, sigma: float) -> Tensor:
 def log_likelihoods(x: Any, samples: Any, sigmas: Sequence[float]) -> Tensor:
     """`log_likelihood` for each of ``sigmas``, from one pass over the distances; (len(sigmas), n)."""
     for sigma in sigmas:
-        if not (sigma > 0 and math.isfinite(sigma)):
-            raise ValueError(f"sigma = {sigma}: it must be a positive number")
+        if not SMALLEST <= sigma <= LARGEST:
+            raise ValueError(f"sigma = {sigma}: it must be a number from {SMALLEST} to {LARGEST}")
+    if not len(sigmas):
+        raise ValueError("sigmas is empty: at least one is needed")
     x, samples = _points(x, "x"), _points(samples, "samples")
     (n, d), (m, d_samples) = x.shape, samples.shape
     if d != d_samples:
@@ -99,7 +105,8 @@ def _centred(x: Tensor, samples: Tensor, tolerance: float) -> tuple[Tensor, Tens
     centre = samples.mean(0)
     near, centred = x - centre, samples - centre
     largest = max(points.square().sum(1).max().item() for points in (near, centred))
-    if torch.finfo(near.dtype).eps * largest > tolerance and near.dtype != torch.float64:
+    rounds = torch.finfo(near.dtype).eps * largest > tolerance or tolerance < ROUNDING * TINY
+    if rounds and near.dtype != torch.float64:
         return _centred(x.double(), samples.double(), tolerance)
     return near, centred
 
@@ -134,7 +141,9 @@ def _log_sums(squared: Tensor, x: Tensor, samples: Tensor, sigmas: Sequence[floa
 
 
 def select_sigma(samples: Any, valid: Any, sigmas: Sequence[float] = SIGMAS) -> float:
-    """The σ of ``sigmas`` under which the validation examples are likeliest; warns at the grid's edge."""
+    """The σ under which the validation examples are likeliest; warns at the grid's edge, and of ranges."""
+    samples, valid = _points(samples, "samples"), _points(valid, "valid")
+    _compare(samples, valid)
     curve = log_likelihoods(valid, samples, sigmas).mean(1)
     return _best(curve, sigmas)
 
@@ -163,14 +172,19 @@ def evaluate_samples(
     sigmas: Sequence[float] = SIGMAS,
     z_seed: int | None = None,
 ) -> Estimate:
-    """The protocol of Table 1 for any ``samples``: σ chosen on ``valid``[:n_valid], the mean on ``test``."""
-    valid = valid[:n_valid]
+    """The protocol of Table 1 for any ``samples``: σ chosen on ``valid``[:n_valid], the mean on ``test``.
+
+    Warns where the data are pixels in [0, 1] and the samples are not, or the other way round.
+    """
+    samples, valid = _points(samples, "samples"), _points(valid[:n_valid], "valid")
+    test = _points(test, "test")
+    _compare(samples, test)
     curve = log_likelihoods(valid, samples, sigmas).mean(1)
     sigma = _best(curve, sigmas)
     scores = log_likelihood(test, samples, sigma)
     return Estimate(
         mean=scores.mean().item(),
-        standard_error=scores.std(correction=0).item() / math.sqrt(len(scores)),
+        standard_error=scores.std(correction=0).item() / math.sqrt(n) if (n := len(scores)) > 1 else math.nan,
         sigma=sigma,
         n_samples=len(samples),
         n_test=len(scores),
@@ -243,15 +257,37 @@ def _best(curve: Tensor, sigmas: Sequence[float]) -> float:
     return float(sigmas[best])
 
 
+def _compare(samples: Tensor, x: Tensor) -> None:
+    """Warn where of pixels and samples of them one is in [0, 1] and the other not; points may be anywhere."""
+    (low, high), (least, largest) = (map(float, points.aminmax()) for points in (samples, x))
+    ours, theirs = low >= -SLACK and high <= 1 + SLACK, least >= -SLACK and largest <= 1 + SLACK
+    if ours != theirs and least >= -SLACK:
+        warnings.warn(
+            f"samples lie in [{low:.4g}, {high:.4g}], the data in [{least:.4g}, {largest:.4g}]: "
+            f"to be compared both must be scaled alike, images to [0, 1]",
+            stacklevel=3,
+        )
+
+
 def _points(x: Any, name: str) -> Tensor:
     """(n, …) of any real type -> (n, d), float32 where it holds the values exactly, else float64."""
-    points = torch.as_tensor(x)
-    if not len(points):
+    points = torch.as_tensor(x).detach()
+    if points.ndim < 2:
+        raise ValueError(f"{name} has shape {tuple(points.shape)}: it must be (n, …), a row for each point")
+    if not points.numel():
         raise ValueError(f"{name} has no points: at least one is needed")
     if points.device.type == "mps":  # which has no float64
         points = points.cpu()
-    if not points.is_floating_point():
-        points = points.double() / (255 if points.dtype == torch.uint8 else 1)
+    if points.dtype == torch.uint8:
+        points = points.double() / 255
+    elif not points.is_floating_point():
+        kind, points = points.dtype, points.double()
+        low, high = map(int, points.aminmax())
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"{name} is {kind} with values from {low} to {high}: of integers only uint8 is scaled "
+                f"to [0, 1]; make it that, or float"
+            )
     points = points.flatten(1).to(torch.promote_types(points.dtype, torch.float32))
     if not points.sum().isfinite() and (bad := int((~points.isfinite()).sum())):
         raise ValueError(f"{name} has {bad} values that are NaN or infinite: all must be finite")

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+import shlex
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
+from .files import plain_word
+
+Name = Annotated[str, AfterValidator(plain_word)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+Natural = Annotated[int, Field(ge=0, lt=2**31)]
+Seed = Annotated[int, Field(ge=0, lt=2**64)]  # what torch takes
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -16,8 +30,6 @@ AtLeast1 = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Init = Positive | Literal["pytorch"]
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "linear"]
-Images = Literal["mnist", "tfd", "faces", "cifar10", "digits"]
-Targets = Literal["gaussian", "mixture", "laplace", "uniform", "cauchy", "far", "intervals", "ring", "grid"]
 
 
 def about(default: Any, title: str, description: str) -> Any:
@@ -31,7 +43,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     name: str = Field(title="配方", description="the recipe's name")
-    dataset: Images | Targets = about("mnist", "数据集", "a data set of gan.data, or a target of gan.toy")
+    dataset: Name = about("mnist", "数据集", "of gan.data, a target of gan.toy, or NAME for your NAME.npz")
     valid: Natural = about(
         10_000, "留作验证的训练图像数", "training images held out at the end, to choose σ on; 0: none"
     )
@@ -44,7 +56,7 @@ class Recipe(BaseModel):
     noise: Literal["uniform", "gaussian"] = about("uniform", "先验噪声 z 的分布", "the prior of z")
     noise_size: Count = about(100, "z 的维数", "dimensions of z")
     g_hidden: tuple[Count, ...] = about((1200, 1200), "G 的隐藏层宽度", "widths of G's hidden layers")
-    g_activations: tuple[Activation, ...] = about(("relu",) * 2, "G 的隐藏层激活", "theirs, one each")
+    g_activations: tuple[Activation, ...] = about(("relu",) * 2, "G 的隐藏层激活", "of G's hidden layers")
     g_output: Activation = about("sigmoid", "G 的输出激活", "G's last activation")
     g_batch_norm: Literal["none", "meant", "written"] = about(
         "none", "G 的批归一化：none 是没有", "after hidden layers but the first, by gan.layers.BATCH_NORMS"
@@ -54,38 +66,36 @@ class Recipe(BaseModel):
         "weights start uniform on ±this, a sigmoid output's bias at the data's marginals; or as torch's",
     )
     g_output_init: Init | None = about(
-        None, "G 的输出层权重初值范围 ±，None 同上", "the same for the output layer; None is g_init"
+        None, "G 的输出层权重初值范围 ±，None 同上", "as g_init, of the output layer; None: g_init"
     )
     g_output_sparse: Natural = about(
-        0, "G 的每个输出有几个权重初值不为零，0 为不用", "they are from N(0, 1); 0 is g_output_init"
+        0, "G 的每个输出有几个权重初值不为零，0 为不用", "an output's, from N(0, 1); 0: g_output_init"
     )
-    g_sigmoid_bias: Finite = about(0.0, "G 的 sigmoid 隐藏层的偏置初值", "their biases start here")
+    g_sigmoid_bias: Finite = about(0.0, "G 的 sigmoid 隐藏层的偏置初值", "G's sigmoid biases start here")
     g_bias_init: NotNegative = about(0.0, "G 的隐藏层偏置初值范围 ±", "hidden biases start uniform on ±this")
     g_deconv: tuple[Count, Count, Count] | None = about(
-        None,
-        "G 输出处的转置卷积：图数、核、步幅",
-        "maps, kernel, stride of one, from maps × side² hidden units",
+        None, "G 输出处的转置卷积：图数、核、步幅", "maps, kernel, stride, from maps × side² hidden units"
     )
     second_stage_after: Natural = about(
-        0, "第几轮之后进入第二阶段，0 为没有", "then g_front is put before G; D and schedules start anew"
+        0, "第几轮之后进入第二阶段，0 为没有", "epochs; then g_front goes before G, and D starts anew"
     )
-    g_front: tuple[Count, ...] = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of those layers")
-    g_front_activations: tuple[Activation, ...] = about((), "第二阶段加在 G 前面的激活", "theirs, one each")
+    g_front: tuple[Count, ...] = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of G's added layers")
+    g_front_activations: tuple[Activation, ...] = about((), "第二阶段加在 G 前面的激活", "their activations")
 
     # D: maxout, with dropout on its input and on its hidden layers
     d_conv: tuple[tuple[Count, Count, Count, Natural, Count, Count], ...] = about(
         (), "D 的卷积最大输出层：通道、分支、核、填充、池化、步幅", "as gan.layers.MaxoutConv has them"
     )
     d_hidden: tuple[Count, ...] = about((240, 240), "D 的隐藏层宽度", "widths of D's hidden layers")
-    d_activation: Literal["maxout", "leaky_relu"] = about("maxout", "D 的隐藏层激活", "theirs")
+    d_activation: Literal["maxout", "leaky_relu"] = about("maxout", "D 的隐藏层激活", "of D's hidden layers")
     d_pieces: Count = about(5, "每个最大输出单元的分支数", "linear pieces of a maxout unit; else 1")
     d_init: Init = about(0.005, "D 的权重初值范围 ±，pytorch 同上", "as g_init, with biases 0")
-    dropout_input: Probability = about(0.2, "D 的输入的丢弃概率", "of dropping a value of D's input")
-    dropout_hidden: Probability = about(0.5, "D 的隐藏层的丢弃概率", "of dropping a hidden unit of D")
+    dropout_input: Probability = about(0.2, "D 的输入的丢弃概率", "probability of dropping an input")
+    dropout_hidden: Probability = about(0.5, "D 的隐藏层的丢弃概率", "… and a hidden unit of D")
 
     # Algorithm 1
     epochs: Count = about(2000, "轮数", "ours, the authors' files have no end: MNIST's rate is 0.002 by then")
-    seed: Natural = about(0, "随机种子", "of all that is random")
+    seed: Seed = about(0, "随机种子", "of all that is random")
     k: Count = about(1, "G 走一步时 D 走几步", "steps of D for each step of G")
     loss: Literal["minimax", "non_saturating"] = about("non_saturating", "G 的损失", "what G descends")
     updates: Literal["alternating", "simultaneous"] = about(
@@ -114,6 +124,16 @@ class Recipe(BaseModel):
         "G 的权重滑动平均的衰减率，0 为不用",
         "per update, of the average that is sampled from; 0 is none",
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any) -> Any:
+        """Which to Python is 0 or 1: papermill's ``-p epochs True`` would be one epoch."""
+        if type(value).__name__ == "bool":  # numpy's is called so too
+            raise ValueError("a truth value is none of a recipe's values")
+        if isinstance(value, list | tuple):
+            list(map(cls._no_truth_value, value))
+        return value
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -178,30 +198,17 @@ class Recipe(BaseModel):
 NO_DROPOUT = {"dropout_input": 0.0, "dropout_hidden": 0.0}
 # Two stages: what the first one learned to make of noise, the second makes of noise that it has shaped.
 TFD: dict[str, Any] = {
-    "dataset": "tfd",
-    "valid": 0,  # its folds have their own
+    "dataset": "tfd", "valid": 0,  # its folds have their own
     "noise": "gaussian",
-    "g_hidden": (8000, 8000),
-    "g_activations": ("relu", "sigmoid"),
-    "g_sigmoid_bias": -2.0,
+    "g_hidden": (8000, 8000), "g_activations": ("relu", "sigmoid"), "g_sigmoid_bias": -2.0,
     "g_output_sparse": 100,
-    "second_stage_after": 50,
-    "g_front": (8000, 100),
-    "g_front_activations": ("relu", "sigmoid"),
-    "d_hidden": (1200, 1200),
-    "epochs": 72,
-    "learning_rate": 0.05,
-    "max_norm": 1.9365,
-}
+    "second_stage_after": 50, "g_front": (8000, 100), "g_front_activations": ("relu", "sigmoid"),
+    "d_hidden": (1200, 1200), "epochs": 72, "learning_rate": 0.05, "max_norm": 1.9365,
+}  # fmt: skip
 CIFAR10: dict[str, Any] = {
-    "dataset": "cifar10",
-    "scaling": "gcn",
-    "noise": "gaussian",
-    "g_hidden": (8000, 8000),
-    "g_activations": ("relu", "sigmoid"),
-    "g_output": "linear",
-    "epochs": 250,
-}
+    "dataset": "cifar10", "scaling": "gcn", "noise": "gaussian",
+    "g_hidden": (8000, 8000), "g_activations": ("relu", "sigmoid"), "g_output": "linear", "epochs": 250,
+}  # fmt: skip
 PRESETS: dict[str, dict[str, Any]] = {
     # §5's MNIST experiment as the authors' configuration has it.
     "mnist": {},
@@ -211,84 +218,42 @@ PRESETS: dict[str, dict[str, Any]] = {
     "faces": TFD
     | {"dataset": "faces", "valid": 1200, "second_stage_after": 454, "epochs": 654, "momentum_epochs": 2270},
     # §5's CIFAR-10 experiments: fully connected, and with a convolutional D and a "deconvolutional" G.
-    "cifar10": CIFAR10
-    | {
-        "g_output_init": 0.5,
-        "d_hidden": (1600, 1600),
-        "learning_rate": 0.025,
+    "cifar10": CIFAR10 | {
+        "g_output_init": 0.5, "d_hidden": (1600, 1600), "learning_rate": 0.025,
         # Ours: G begins with samples ten times as large as the data, at the edge of what this rate bears. In
         # float32 seeds 0 and 2 diverged within the first epoch; seed 1 had not after 200 updates.
         "precision": "bf16",
     },
-    "cifar10-conv": CIFAR10
-    | {
+    "cifar10-conv": CIFAR10 | {
         "g_deconv": (80, 5, 3),
-        "d_conv": ((32, 2, 8, 4, 4, 2), (32, 2, 8, 3, 4, 2), (192, 2, 5, 3, 2, 2)),
-        "d_hidden": (500,),
-        "batch_size": 128,
-        "learning_rate": 0.004,
+        "d_conv": ((32, 2, 8, 4, 4, 2), (32, 2, 8, 3, 4, 2), (192, 2, 5, 3, 2, 2)), "d_hidden": (500,),
+        "batch_size": 128, "learning_rate": 0.004,
     },
     # The same game on scikit-learn's 8×8 digits: small enough to be played again for every reader.
     "digits": {
-        "dataset": "digits",
-        "valid": 300,
-        "noise_size": 20,
-        "g_hidden": (128, 128),
-        "g_init": 0.2,
-        "d_hidden": (128, 128),
-        "d_init": 0.05,
-        "epochs": 40,
-        "batch_size": 50,
-        "momentum_epochs": 40,
+        "dataset": "digits", "valid": 300, "noise_size": 20,
+        "g_hidden": (128, 128), "g_init": 0.2, "d_hidden": (128, 128), "d_init": 0.05,
+        "epochs": 40, "batch_size": 50, "momentum_epochs": 40,
     },
     # The linked implementation, PyTorch-GAN's gan.py, on all 60 000 images. It lets G move first, then D on
     # the same samples, made before G moved: both gradients are those of a simultaneous update.
     "pytorch-gan": {
-        "valid": 0,
-        "scaling": "signed",
-        "noise": "gaussian",
-        "g_hidden": (128, 256, 512, 1024),
-        "g_activations": ("leaky_relu",) * 4,
-        "g_output": "tanh",
-        "g_batch_norm": "meant",
-        "g_init": "pytorch",
-        "d_hidden": (512, 256),
-        "d_activation": "leaky_relu",
-        "d_pieces": 1,
-        "d_init": "pytorch",
-        **NO_DROPOUT,
-        "epochs": 200,
-        "batch_size": 64,
-        "optimizer": "adam",
-        "learning_rate": 2e-4,
-        "learning_rate_decay": 1.0,
-        "momentum": 0.5,
-        "momentum_final": 0.5,
+        "valid": 0, "scaling": "signed", "noise": "gaussian",
+        "g_hidden": (128, 256, 512, 1024), "g_activations": ("leaky_relu",) * 4, "g_output": "tanh",
+        "g_batch_norm": "meant", "g_init": "pytorch",
+        "d_hidden": (512, 256), "d_activation": "leaky_relu", "d_pieces": 1, "d_init": "pytorch",
+        **NO_DROPOUT, "epochs": 200, "batch_size": 64, "optimizer": "adam",
+        "learning_rate": 2e-4, "learning_rate_decay": 1.0, "momentum": 0.5, "momentum_final": 0.5,
     },
     # Figure 1: one-dimensional z and x. Its rectifiers' kinks need biases to be spread out.
     "figure1": {
-        "dataset": "gaussian",
-        "valid": 1000,
-        "noise_size": 1,
-        "g_hidden": (64, 64),
-        "g_output": "linear",
-        "g_init": 0.2,
-        "g_bias_init": 0.3,
-        "d_hidden": (32, 32),
-        "d_pieces": 2,
-        "d_init": 0.3,
-        **NO_DROPOUT,
-        "epochs": 40,
-        "k": 3,
-        "updates": "alternating",
-        "batch_size": 250,
-        "optimizer": "adam",
-        "learning_rate": 0.005,
-        "learning_rate_decay": 1.005,
-        "momentum": 0.0,
-        "momentum_final": 0.0,
+        "dataset": "gaussian", "valid": 1000, "noise_size": 1,
+        "g_hidden": (64, 64), "g_output": "linear", "g_init": 0.2, "g_bias_init": 0.3,
+        "d_hidden": (32, 32), "d_pieces": 2, "d_init": 0.3, **NO_DROPOUT,
+        "epochs": 40, "k": 3, "updates": "alternating", "batch_size": 250, "optimizer": "adam",
+        "learning_rate": 0.005, "learning_rate_decay": 1.005, "momentum": 0.0, "momentum_final": 0.0,
     },
-}
+}  # fmt: skip
 
 
 def recipe(name: str, /, **fields: Any) -> Recipe:
@@ -297,15 +262,15 @@ def recipe(name: str, /, **fields: Any) -> Recipe:
     ValueError, one line, for an unknown name or field or a value out of range.
     """
     if name not in PRESETS:
-        raise ValueError(f"there is no recipe {name!r}; there are: {', '.join(PRESETS)}")
-    unknown = fields.keys() - Recipe.model_fields.keys() | fields.keys() & {"name"}
-    if unknown:
+        near, there = meant(name, PRESETS), ", ".join(PRESETS)
+        raise ValueError(f"there is no recipe {name!r}; {near}there are: {there}")
+    known = [field for field in Recipe.model_fields if field != "name"]
+    if unknown := sorted(fields.keys() - {*known}):
+        near = "".join(meant(field, known) for field in unknown).strip()
         raise ValueError(
-            f"a recipe has no field {', '.join(sorted(unknown))}; "
-            f"it has: {', '.join(f for f in Recipe.model_fields if f != 'name')}"
+            f"a recipe has no field {', '.join(unknown)}; {near or 'it has: ' + ', '.join(known)}"
         )
-    given = {field: value for field, value in fields.items() if value is not None}
-    return parse({"name": name, **PRESETS[name], **given})
+    return parse({"name": name, **PRESETS[name], **{k: v for k, v in fields.items() if v is not None}})
 
 
 def parse(fields: dict[str, Any]) -> Recipe:
@@ -318,3 +283,21 @@ def parse(fields: dict[str, Any]) -> Recipe:
         what = f"{field} = {first['input']!r}: " if field else ""
         message = first["msg"].removeprefix("Value error, ")
         raise ValueError(f"recipe {fields.get('name')!r}: {what}{message}") from None
+
+
+def changes(recipe: Recipe) -> dict[str, Any]:
+    """The fields in which ``recipe`` is not the one of its name."""
+    preset = Recipe(name=recipe.name, **PRESETS[recipe.name])
+    return {field: value for field, value in recipe if value != getattr(preset, field)}
+
+
+def words(recipe: Recipe) -> str:
+    """``recipe`` as the command line takes it: its name, and ``-p`` for each of its `changes`."""
+    given = {field: str(value).replace(" ", "") for field, value in changes(recipe).items()}
+    return shlex.join([recipe.name, *(word for field in given.items() for word in ("-p", *field))])
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """What a misspelt ``word`` may have been meant for, as a question; empty where nothing is near."""
+    near = difflib.get_close_matches(word.lower(), [*known], 1)
+    return f"did you mean {near[0]}? " if near else ""

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,12 +24,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from . import data
+from . import data, parzen
 from .engine import describe
 from .layers import unpack
 from .nets import Discriminator, Generator, networks
-from .recipes import Recipe, parse
-from .recipes import recipe as preset_of
+from .recipes import Recipe, changes, parse, words
 
 FORMAT = 2  # of checkpoints: 1 had no number, counts beside the averages, and two states of random numbers
 RECORD, HISTORY, CHECKPOINT, BEST = "run.json", "history.csv", "checkpoint.pt", "best.safetensors"
@@ -57,7 +57,7 @@ class Run:
     def load(cls, folder: str | os.PathLike[str]) -> Run:
         """The run in ``folder``; FileNotFoundError or ValueError, one line, where there is none."""
         folder = Path(folder)
-        record = _read_record(folder)
+        record = read_record(folder)
         history = pd.DataFrame()  # of a run that was stopped in its first epoch
         if checkpoint := read_checkpoint(folder):
             history = pd.DataFrame(checkpoint["history"])
@@ -68,6 +68,30 @@ class Run:
     @property
     def finished(self) -> bool:
         return len(self.history) >= self.recipe.epochs
+
+    def compare(self, dataset: data.Dataset) -> None:
+        """ValueError unless ``dataset`` is what the run was trained on."""
+        if self.record["data_sha256"] != dataset.digest:
+            raise ValueError(
+                f"{self.folder} was trained on other {dataset.name} data than is loaded here; "
+                f"data_dir=FOLDER says where its own is"
+            )
+
+    def estimate(
+        self,
+        *,
+        decay: float | None = None,
+        split: str = "test",
+        z_seed: int = 0,
+        data_dir: str | os.PathLike[str] | None = None,
+    ) -> dict[str, Any]:
+        """Table 1's figure of the run's G, or of its average with ``decay``: `gan.parzen.estimate`.
+
+        ValueError: other data than the run saw.
+        """
+        generator = self.generator if decay is None else self.averaged(decay)
+        self.compare(data.load(self.recipe.dataset, data_dir))
+        return parzen.estimate(self.recipe, generator, split=split, z_seed=z_seed, data_dir=data_dir)
 
     @cached_property
     def generator(self) -> Generator:
@@ -109,14 +133,20 @@ class Run:
         if weights is None and path.exists():
             weights = unpack(load_file(path))
         if weights is None:
-            reason = "they were not published" if "metrics" in self.record else "no epoch is finished"
-            raise FileNotFoundError(
-                f"{self.folder} has no weights of the {which} ({reason}): "
-                f"they come from `python -m gan train {self.recipe.name}`"
-            )
-        network = networks(stage, data.SHAPES[stage.dataset])[player]
+            raise FileNotFoundError(f"{self.folder} has no weights of the {which}{self._where_from()}")
+        shape = self.record.get("shape") or data.SHAPES[stage.dataset]  # which old records do not have
+        network = networks(stage, shape)[player]
         network.load_state_dict(weights)
         return network.eval()
+
+    def _where_from(self) -> str:
+        """Why there are no weights, and the command that makes them."""
+        command, out = f"python -m gan train {words(self.recipe)}", shlex.quote(str(self.folder))
+        if "metrics" in self.record:
+            return f" (they were not published): they come from `{command}`"
+        if len(self.history):
+            return f" (its {CHECKPOINT} is gone): `{command} --out {out} --overwrite` makes them again"
+        return f" (no epoch is finished): they come from `{command} --out {out}`"
 
     def provenance(self, template: str = PROVENANCE) -> str:
         """One line that says where the run comes from; ``template`` may say it in other words."""
@@ -129,59 +159,24 @@ class Run:
 
 def default_folder(recipe: Recipe) -> Path:
     """runs/<name>, with the fields that differ from the recipe of that name: no two recipes share it."""
-    preset = preset_of(recipe.name).model_dump()
-    changed = [f"{field}={value}" for field, value in recipe.model_dump().items() if value != preset[field]]
+    changed = [f"{field}={value}" for field, value in changes(recipe).items()]
     return Path("runs") / re.sub(r"[^\w.=-]+", "_", "-".join([recipe.name, *changed]))
 
 
 def published(name: str) -> Run:
-    """The published run ``name``, from book/results/ seen from here or from a folder above."""
+    """The published run ``name``, from book/results/ as `find_result` sees it."""
     return Run.load(find_result(f"{name}/{RECORD}", f"no published run {name!r}").parent)
 
 
 def find_result(path: str, what: str = "nothing was published") -> Path:
-    """The file ``path`` of book/results/, seen from here or from a folder above."""
-    for base in (Path.cwd(), *Path.cwd().parents):
-        for results in (base / "results", base / "book" / "results"):
-            if (results / path).exists():
-                return results / path
-    raise FileNotFoundError(f"{what}: there is no book/results/{path} here or above")
-
-
-def check(folder: Path, recipe: Recipe, overwrite: bool = False) -> bool:
-    """Whether ``folder`` holds a run of ``recipe``, or of its beginning; False where it is free.
-
-    ValueError where it holds anything else; with ``overwrite`` any run will do, and counts as free.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; a run needs a folder of its own")
-    if not (folder / RECORD).exists():
-        if folder.is_dir() and any(f.name != ".lock" for f in folder.iterdir()):
-            raise ValueError(f"{folder} holds files that are no run's: choose a new folder")
-        return False
-    if overwrite:
-        return False
-    if fields := differing(parse(_read_record(folder)["recipe"]), recipe):
-        raise ValueError(
-            f"{folder} holds another run ({fields}): choose another folder, or overwrite=True; "
-            f"only a larger epochs goes on from where it was"
-        )
-    return True
-
-
-def differing(there: Recipe, asked: Recipe) -> str:
-    """In words, where a run of ``there`` is no beginning of one of ``asked``."""
-    return "; ".join(
-        f"{field} = {old!r}, not {new!r}"
-        for (field, old), new in zip(there.model_dump().items(), asked.model_dump().values(), strict=True)
-        if old != new and not (field == "epochs" and new > old)
-    )
-
-
-def clear(folder: Path) -> None:
-    """Remove a run's own files from ``folder``, and nothing else."""
-    for name in (CHECKPOINT, HISTORY, BEST, RECORD):
-        (folder / name).unlink(missing_ok=True)
+    """The file ``path`` of book/results/, seen from here, from a folder above or from gan's own checkout."""
+    above = [Path.cwd(), *Path.cwd().parents, Path(__file__).resolve().parents[1]]
+    for results in (base / name for base in above for name in ("results", "book/results")):
+        if (results / path).exists():
+            return results / path
+    checkout = any((base / "book/results").is_dir() for base in above)
+    where = "" if checkout else "; what is published is in a checkout of the repository: call it from there"
+    raise FileNotFoundError(f"{what}: there is no book/results/{path} here or above{where}")
 
 
 def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> dict[str, Any]:
@@ -193,8 +188,9 @@ def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> d
         "device": describe(device),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": 0.0,
-        "commit": _commit(),
+        "commit": commit(),
         "data_sha256": dataset.digest,
+        "shape": list(dataset.shape),
     }
 
 
@@ -239,11 +235,14 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
     """Write ``record`` to ``path``, whole or not at all; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as part:
-        part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def _commit() -> str | None:
-    """The commit of this code, with -dirty where gan/ differs from it; None outside a checkout."""
+def commit() -> str | None:
+    """The commit of this code, with -dirty where gan/ differs from it; None where git does not track it.
+
+    As where it was installed, or unpacked, in a folder of some other repository.
+    """
 
     def git(*arguments: str) -> str:
         return subprocess.run(
@@ -254,22 +253,28 @@ def _commit() -> str | None:
         ).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)
         return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> dict[str, Any]:
+    """run.json of the run in ``folder``; FileNotFoundError or ValueError, one line, where there is none."""
     path = folder / RECORD
     if not path.exists():
         raise FileNotFoundError(f"{folder} is no run: it has no {RECORD}")
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text("utf-8"))
         if not isinstance(record["recipe"], dict):
             raise TypeError("recipe is no record")
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}): delete the folder and train again") from None
+        raise _damaged(path, repr(error)) from None
     return record
+
+
+def _damaged(path: Path, reason: str) -> ValueError:
+    return ValueError(f"{path} is damaged ({reason}): put back a copy, or train again with overwrite=True")
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -280,9 +285,13 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         there = state.pop("format", 1)
-    except Exception as error:  # zip, pickle and file errors
+    except (OSError, MemoryError, UnicodeEncodeError):  # the last where the locale cannot say the path
+        raise
+    except Exception as error:  # zip, pickle, and files that C++ could not open
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} is damaged ({reason}): delete the folder and train again") from None
+        if "unable to" in reason:
+            raise OSError(f"{path} can't be read ({reason})") from None
+        raise _damaged(path, reason) from None
     if there > FORMAT:
         raise ValueError(f"{path} has format {there}, this gan knows up to {FORMAT}: go on with a newer one")
     if there == 1:  # the first edition's

@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, runs
+from . import data, keeping, runs
 from .algorithm1 import STATISTICS, Players, cap_norms
-from .engine import at, choose, iteration, join, mean, pick_device, processes, tell
-from .keeping import Averages, Checkpoints, Film, History, Part, RandomNumbers, beginning, known_state
+from .engine import choose, enough_memory, iteration, join, mean, pick_device, processes, tell, works
+from .keeping import Averages, Checkpoints, Film, History, Part, RandomNumbers
 from .nets import Discriminator, Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
@@ -43,26 +43,32 @@ def train(
     """Train ``recipe`` in the folder ``out`` and return the run. Source: Algorithm 1, §5.
 
     A finished run is loaded; one that was stopped (Ctrl-C) goes on from its last checkpoint, with the same
-    result, bit for bit; ``overwrite`` starts again. A new run may ``start`` from the weights of a shorter one
-    of the same recipe, at its epoch and rate, with fresh momenta and random numbers (run.json says so).
+    result, bit for bit; ``overwrite`` starts again, and the old run goes when the new one has a checkpoint. A
+    new run may ``start`` from the weights of a shorter one of the same recipe, at its epoch and rate, with
+    fresh momenta and random numbers (run.json says so).
     ``device`` is "auto" (CUDA, then MPS, then CPU) or a torch device, ``engine`` "auto" or one of
     `gan.engine.ENGINES`. ``after_epoch`` gets each epoch's number, from 1, and the game, which must stay as
     it is. ``averages`` are decays of more averages of G's weights to keep; they change nothing else.
     In the processes of ``torchrun`` each takes an equal part of every minibatch; the first one writes.
 
-    ValueError: ``out`` holds another run, ``start`` no beginning of this one, or the batch exceeds the data.
-    FloatingPointError: a loss is no longer finite; the folder keeps the last good checkpoint.
+    ValueError: ``out`` holds another run, or one of other data, ``start`` no beginning of this one, the batch
+    exceeds the data, or a finished run lacks one of ``averages``. MemoryError: the networks are too large.
+    FloatingPointError: a loss is no longer finite; what checkpoint there is, is the last good one.
     """
+    if wrong := [decay for decay in averages if not 0 <= decay < 1]:
+        raise ValueError(f"averages = {wrong[0]}: a decay is at least 0 and less than 1")
     folder = Path(out)
     where, writes = join(pick_device(device), recipe.batch_size)
-    if tell(lambda: runs.check(folder, recipe, overwrite) and _finished(folder, recipe)):
-        return Run.load(folder)
-    dataset = _load(recipe, data_dir)
     choose(engine, where, updates=0)
-    begun = None if start is None else beginning(start, recipe, dataset)
-    with _own(folder, overwrite, where):
-        record, state = tell(lambda: _begin(recipe, folder, dataset, where, engine, begun))
+    there = tell(lambda: keeping.check(folder, recipe, overwrite))
+    dataset = _load(recipe, data_dir)
+    if there and tell(lambda: _finished(folder, recipe, dataset, averages)):
+        return Run.load(folder)
+    begun = None if start is None else keeping.beginning(start, recipe, dataset)
+    with enough_memory(where), keeping.own(folder, where):
+        record, state = tell(lambda: _begin(recipe, folder, dataset, where, engine, begun, overwrite))
         game = Game(recipe, dataset.split(recipe.valid)[0], where, averages, state)
+        tell(lambda: keeping.begin(folder, record, overwrite))
         play(game, folder, record, after_epoch, progress and writes)
     return tell(lambda: Run.load(folder))
 
@@ -139,7 +145,7 @@ def play(
 ) -> None:
     """The loop: epoch by epoch, to the recipe's last one; its files stand in ``folder``."""
     recipe, engine, done = game.recipe, runs.latest(record)["engine"], len(game.history)
-    x = resident(game.images, game.device)
+    x = data.resident(game.images, game.device)
     n = iterations(recipe, len(x))
     iterate = iteration(game.players, recipe.updates, engine, game.device)
     checkpoints = Checkpoints(folder, record)
@@ -158,21 +164,12 @@ def play(
                 bar.update()
             row = game.history.add(epoch, mean(totals / n), time.perf_counter() - start)
             if not all(map(math.isfinite, row.values())):
-                raise FloatingPointError(
-                    f"epoch {epoch}: the losses are no longer finite ({row}); {folder} keeps the last good "
-                    f"checkpoint; try a smaller learning_rate than {recipe.learning_rate}"
-                )
+                raise FloatingPointError(_diverged(folder, recipe, row))
             game.film.take(epoch, game.sampler(recipe.ema))
             if after_epoch:
                 after_epoch(epoch, game)
             bar.set_postfix_str(f"epoch {epoch}, V {row['value']:.3f}, −log 4 {-math.log(4):.3f}")
             checkpoints.save(game.parts(), now=epoch == recipe.epochs)
-
-
-def resident(images: Any, device: torch.device) -> Tensor:
-    """A data set's images (n, c, h, w) on the device, uint8 as they are; minibatches become float there."""
-    x = torch.from_numpy(images).to(device)
-    return x[:, None] if x.ndim == 3 else x.movedim(-1, 1)
 
 
 def iterations(recipe: Recipe, images: int) -> int:
@@ -261,32 +258,31 @@ def _load(recipe: Recipe, data_dir: str | os.PathLike[str] | None) -> data.Datas
     return dataset
 
 
-@contextmanager
-def _own(folder: Path, overwrite: bool, device: torch.device) -> Iterator[None]:
-    """Make ``folder`` this run's own; the caller's random numbers are as they were afterwards."""
-
-    def occupy() -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-        if overwrite:
-            runs.clear(folder)
-
-    lock = FileLock(folder / ".lock", timeout=0)
-    cuda = device.type == "cuda"
-    with at(device), torch.random.fork_rng([torch.cuda.current_device()] if cuda else []):
-        try:
-            tell(occupy)
-        except Timeout:
-            raise ValueError(f"{folder} is being trained by another process: choose another folder") from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-
-def _finished(folder: Path, recipe: Recipe) -> bool:
+def _finished(folder: Path, recipe: Recipe, dataset: data.Dataset, averages: Sequence[float]) -> bool:
+    """Whether nothing is left to train in ``folder``; ValueError where its run can't be gone on with."""
     run = Run.load(folder)
-    return run.finished and run.recipe == recipe
+    run.compare(dataset)
+    finished = run.finished and run.recipe == recipe
+    published = "metrics" in run.record
+    if not (folder / runs.CHECKPOINT).exists() and not (finished and published):
+        weights = (folder / "discriminator.safetensors").exists()
+        place = ("in another folder" + f", start={folder}" * weights) if published else "with overwrite=True"
+        raise ValueError(
+            f"{folder} has {len(run.history)} epochs and no {runs.CHECKPOINT} to go on from: train {place}"
+        )
+    for decay in averages if finished else ():
+        run.averaged(decay)
+    return finished
+
+
+def _diverged(folder: Path, recipe: Recipe, row: dict[str, float]) -> str:
+    """What losses that are no longer finite mean for the run in ``folder``, and what may help."""
+    kept = (folder / runs.CHECKPOINT).exists()
+    return (
+        f"epoch {row['epoch']}: the losses are no longer finite ({row}); "
+        f"{f'{folder} keeps the last good checkpoint; ' if kept else ''}a smaller rate may help"
+        f"{' in another folder' if kept else ''}, learning_rate={recipe.learning_rate / 2:g}"
+    )
 
 
 def _begin(
@@ -296,28 +292,26 @@ def _begin(
     device: torch.device,
     engine: str,
     begun: Run | None,
+    overwrite: bool,
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """run.json to go on with, and the state: a checkpoint's, or what is known of ``begun``'s, or none."""
     n = iterations(recipe, len(dataset.split(recipe.valid)[0]))
     record = runs.new_record(recipe, device, dataset)
     if processes() > 1:
         record["device"] = f"{processes()} × {record['device']}"
-    state = runs.read_checkpoint(folder)
-    if state:
-        before = Run.load(folder).record
-        if before["data_sha256"] != record["data_sha256"]:
-            raise ValueError(
-                f"{folder} was trained on other {dataset.name} data: choose another folder, or overwrite=True"
-            )
-        kept = runs.latest(before).get("engine", "eager")
-        if engine == "auto" and (kept != "graph" or device.type == "cuda"):
-            engine = kept
+    state = None if overwrite else runs.read_checkpoint(folder)
+    before = runs.read_record(folder) if state else {}
+    kept = runs.latest(before).get("engine", "eager")
+    if engine == "auto" and state and works(kept, device):
+        engine = kept
     record["engine"] = choose(engine, device, recipe.epochs * n)
     if state:
+        if engine == "auto":
+            was = f"{folder} was run as {kept!r}, which does not work here"
+            warnings.warn(f"{was}: it goes on as {record['engine']!r}", stacklevel=4)
         record = runs.resumed_record(before, record, len(state["history"]))
     elif begun:
         weights = "float32" if (begun.folder / runs.CHECKPOINT).exists() else "rounded"
         record = runs.resumed_record(begun.record, record, len(begun.history), weights)
-        state = known_state(begun, n)
-    runs.write_record(folder, record)
+        state = keeping.known_state(begun, n)
     return record, state

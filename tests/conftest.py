@@ -37,6 +37,14 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A folder to stand in, with a book/results/ of its own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "book/results").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
 def tfd():
     """Arrays as TFD_48x48.mat has them: 120 images, each marked by its number in its first pixel.
 
@@ -52,6 +60,16 @@ def tfd():
         folds[labeled, fold] = rng.permutation(parts)
     labels = np.where(folds[:, 0] > 0, rng.integers(1, 8, 120), -1).astype(np.int16)
     return {"images": images, "labs_ex": labels[:, None], "folds": folds}
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """A folder in which nothing was published, and a gan that stands in no checkout."""
+    import gan
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(gan.runs, "__file__", str(tmp_path / "site-packages/gan/runs.py"))
+    return tmp_path
 
 
 @pytest.fixture

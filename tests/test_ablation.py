@@ -1,5 +1,6 @@
 """Sweeps: what is written of a variant, that it goes on, and what the book's ablation makes of it."""
 
+import dataclasses
 import json
 
 import pytest
@@ -70,13 +71,40 @@ def test_a_sweep_that_was_stopped_before_it_was_kept_looks_again(tmp_path, monke
     assert [one["epoch"] for one in before] == [2, 4]
 
 
-def test_a_sweep_without_a_folder_is_named_by_what_it_changes(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_sweep_without_a_folder_is_named_by_what_it_changes(checkout):
     recipe = gan.recipe("digits", **TINY | {"epochs": 1}, loss="minimax")
     path = sweep(recipe, progress=False)
-    assert path.parent.as_posix() == "book/results/sweep" and "loss=minimax" in path.name
+    assert path.parent == checkout / "book/results/sweep" and "loss=minimax" in path.name
     assert "epochs" not in path.name  # so that a longer one goes on
-    assert (tmp_path / "runs" / path.stem / "run.json").exists()
+    assert (checkout / "runs" / path.stem / "run.json").exists()
+
+
+def test_a_sweep_needs_a_place_for_its_scores_before_it_starts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no book/results/ .*in a checkout.*results=FOLDER"):
+        sweep(gan.recipe("digits"), tmp_path / "run")
+    for out in ("two words", ".run"):
+        with pytest.raises(ValueError, match=f"'{out}' can't be a name"):
+            sweep(gan.recipe("digits"), tmp_path / out, results=tmp_path / "s")
+    assert not list(tmp_path.iterdir())
+
+
+def test_scores_of_another_recipe_or_of_other_data_are_kept(tmp_path, monkeypatch):
+    recipe, how = gan.recipe("digits", **TINY | {"epochs": 1}), {"results": tmp_path / "s", "progress": False}
+    path = sweep(recipe, tmp_path / "a/run", **how)
+    before = path.read_bytes()
+    other = recipe.model_copy(update={"loss": "minimax"})
+    with pytest.raises(ValueError, match=r"the scores of another recipe \(loss = .*overwrite=True"):
+        sweep(other, tmp_path / "b/run", **how)
+    digits = gan.data.load("digits")
+    monkeypatch.setitem(
+        gan.data.MADE, "digits", lambda: dataclasses.replace(digits, x_test=255 - digits.x_test)
+    )
+    with pytest.raises(ValueError, match=r"run\.json has the scores of other digits data"):
+        sweep(recipe, tmp_path / "b/run", **how)
+    assert path.read_bytes() == before and not (tmp_path / "b").exists()
+    sweep(other, tmp_path / "b/run", overwrite=True, **how)
+    assert json.loads(path.read_text())["recipe"]["loss"] == "minimax"
 
 
 def test_a_step_of_no_epochs_is_refused(tmp_path):

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import KernelDensity
 
 import gan
-from gan import data, engine, parzen
+from gan import data, engine, files, parzen
 from gan.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +29,7 @@ def quick(tmp_path, monkeypatch):
     def no_network(scratch):
         raise RuntimeError("no network")
 
-    monkeypatch.setitem(data._DOWNLOADS, "mnist", no_network)
+    monkeypatch.setitem(files.DOWNLOADS, "mnist", no_network)
     monkeypatch.setattr(engine, "_compiler_works", lambda device: False)
     monkeypatch.setattr(bench, "CHUNK", 0.01)
     return ["--rounds", "1", "--device", "cpu", "--data-dir", str(tmp_path)]
@@ -54,7 +55,7 @@ def test_a_row_is_measured_and_written(quick, tmp_path, capsys):
     [
         (["nothing"], "there is no row nothing; there are: pytorch_gan, mnist, parzen, nearest"),
         (["--peer", "nowhere/gan.py"], "--peer nowhere/gan.py is no file"),
-        (["--device", "gpu"], "device = 'gpu'"),
+        (["--device", "gpu"], "--device 'gpu'"),
     ],
 )
 def test_what_the_benchmark_cannot_do_is_one_line(tmp_path, monkeypatch, capsys, arguments, words):
@@ -281,3 +282,14 @@ def test_the_gpus_parts_are_commands_that_gan_knows(gpu, capsys):
     with pytest.raises(SystemExit):
         gpu.main(["--minutes", "1", "--out", "nowhere", "--only", "sleep"])
     assert "there is no part sleep; there are: tests, seeds" in capsys.readouterr().err
+
+
+def test_scikit_learns_default_is_wrong_in_784_dimensions_and_the_rivals_setting_is_not():
+    """Why `peers` gives KernelDensity one leaf, as the page on speed says."""
+    random = np.random.default_rng(0)
+    x, samples = random.random((20, 784)), random.random((200, 784))
+    ours = parzen.log_likelihood(x, samples, sigma=0.2).numpy()
+    apart = abs(KernelDensity(bandwidth=0.2).fit(samples).score_samples(x) - ours)
+    assert apart.max() > 1000
+    one_leaf = KernelDensity(bandwidth=0.2, leaf_size=len(samples)).fit(samples)
+    np.testing.assert_allclose(one_leaf.score_samples(x), ours, atol=1e-3)

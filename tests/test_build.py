@@ -1,7 +1,10 @@
 """book/build.py on a toy book: what runs again and why, what it refuses, what it leaves alone."""
 
-import importlib.util
 import json
+import os
+import subprocess
+import sys
+import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,12 +12,13 @@ import nbformat
 import papermill
 import papermill.cli
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("build", ROOT / "book/build.py")
-build = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(build)
+sys.path.insert(0, str(ROOT / "book"))
+import build  # noqa: E402
+import home  # noqa: E402
 
 CONFIG = """
 title: Toy
@@ -233,4 +237,87 @@ def test_committed_notebooks_are_as_refresh_writes_them(path):
     notebook = nbformat.reads(text, nbformat.NO_CONVERT)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "make refresh"
-    assert nbformat.writes(build.clean(notebook), nbformat.NO_CONVERT) + "\n" == text
+    installed = build.installing(build.clean(notebook), ROOT)
+    assert nbformat.writes(installed, nbformat.NO_CONVERT) + "\n" == text, "make refresh"
+
+
+@pytest.mark.slow
+def test_colab_installs_from_the_repository_that_the_settings_name(toy):
+    """In a first cell that a page does not show, and that does nothing elsewhere."""
+    path = toy / "book/two.ipynb"
+    (toy / "book/one.ipynb").unlink()
+    for url in ("https://example.org/one", "https://example.org/other", ""):
+        (toy / "_config.yml").write_text(f'{CONFIG}repository: {{url: "{url}"}}\n')
+        assert build.main(["--refresh"], root=toy) == 0
+        first, *cells = nbformat.read(path, 4).cells
+        assert (first.id, len(cells)) == (("install", 3) if url else ("title", 2))
+        if url:
+            assert first.metadata.tags == ["remove-cell"] and first.execution_count == 1 and not first.outputs
+            assert first.source.endswith(f"%pip install --quiet git+{url}")
+            assert "google.colab" in first.source.splitlines()[2]
+
+
+def test_a_home_that_cannot_be_written_is_replaced(tmp_path, monkeypatch):
+    """Missing, a file, or read-only (as /proc is even to root); a good one stays, and so does what is set."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MPLCONFIGDIR", "set")
+    for wrong in (tmp_path / "missing", tmp_path / "file", "/proc"):
+        for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
+            monkeypatch.setenv(variable, "")
+            monkeypatch.delenv(variable)
+        for place, moved in ((tmp_path, False), (wrong, True)):
+            monkeypatch.setenv("HOME", str(place))
+            home.provide_home()
+            for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
+                assert (variable in os.environ) == moved
+        folder = Path(os.environ["IPYTHONDIR"]).parent
+        assert folder.is_dir() and os.environ["MPLCONFIGDIR"] == "set"
+        assert not list(tmp_path.glob("missing"))
+
+
+@pytest.mark.slow
+def test_notebooks_agree_with_their_outputs_where_home_cannot_be_written(tmp_path):
+    """pytest --nbval as in a container, and the library's own figures."""
+    write_notebook(tmp_path / "one.ipynb", "n = 3", "import matplotlib.pyplot\nprint(n)")
+    notebook = nbformat.read(tmp_path / "one.ipynb", 4)
+    notebook.cells[2].update(outputs=[nbformat.v4.new_output("stream", text="3\n")], execution_count=2)
+    nbformat.write(notebook, tmp_path / "one.ipynb")
+    (tmp_path / "conftest.py").write_text((ROOT / "conftest.py").read_text("utf-8"), "utf-8")
+    (tmp_path / "book").symlink_to(ROOT / "book")
+    blocked = {"IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"}
+    environment = {name: value for name, value in os.environ.items() if name not in blocked}
+    environment |= {"HOME": "/proc", "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "one.ipynb"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_book_is_built_where_only_ascii_can_be_printed_and_home_cannot_be_written(toy):
+    """And what a failing notebook says in other letters is told all the same."""
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "HOME": "/proc"}
+    write_notebook(toy / "book/two.ipynb", "n = 3", "assert n < 9, '图 · ε'")
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'book')!r}); import build; from pathlib import Path\n"
+    code += "build.environment = lambda: ['cpu']; build.render = lambda *_: 0\n"
+    code += "sys.exit(build.main(sys.argv[1:], root=Path.cwd()))"
+    for arguments, status, words in (
+        ([], 0, ""),
+        (["-p", "n", "20"], 1, r"AssertionError: \u56fe \xb7 \u03b5"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=toy, env=os.environ | environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+        assert words in done.stderr and "one.ipynb: ran" in done.stdout
+    assert "IPython" not in outputs(toy, "_build/executed/one.ipynb")
+
+
+def test_binder_installs_the_library_beside_a_torch_for_the_cpu():
+    packages = yaml.safe_load((ROOT / ".binder/environment.yml").read_text("utf-8"))["dependencies"]
+    bounds = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    assert {"torch>=2.11", "torchvision>=0.26"} <= {*bounds}
+    assert {"pytorch-cpu>=2.11", "torchvision>=0.26", "pip"} <= {*packages}
+    script = ROOT / ".binder/postBuild"
+    assert os.access(script, os.X_OK) and "pip install" in script.read_text("utf-8")
+    assert subprocess.run(["sh", "-n", script]).returncode == 0

@@ -190,7 +190,7 @@ def play(recipe, how, device="cpu", epochs=1, n=1200):
     torch.manual_seed(1)
     players = training.make_players(recipe, images, where)
     iterate = how(players) if callable(how) else engine.iteration(players, recipe.updates, how, where)
-    x = training.resident(images, where)
+    x = gan.data.resident(images, where)
     rows = [
         row.clone()
         for epoch in range(1, epochs + 1)
@@ -310,6 +310,7 @@ def counted(asked):
 def test_a_run_keeps_its_engine_until_another_is_asked_for(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(engine.Compiled, "compiled", counted(asked))
+    monkeypatch.setattr(engine, "_compiler_works", lambda device: True)
     assert train(epochs(1), tmp_path).record["engine"] == "eager" and not asked
     resumed = train(epochs(2), tmp_path, engine="compiled").record
     assert len(asked) == 50
@@ -318,6 +319,21 @@ def test_a_run_keeps_its_engine_until_another_is_asked_for(tmp_path, monkeypatch
     assert (there["after_epoch"], there["engine"]) == (1, "compiled")
     resumed = train(epochs(3), tmp_path).record
     assert len(asked) == 100 and resumed["resumed"] == [there]
+
+
+@pytest.mark.parametrize("kept", ["compiled", "graph"])
+def test_a_run_goes_on_without_an_engine_that_does_not_work_here_and_says_so(tmp_path, monkeypatch, kept):
+    train(epochs(1), tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(record | {"engine": kept}))
+    monkeypatch.setattr(engine, "_compiler_works", lambda device: False)
+    if kept == "compiled":
+        with pytest.raises(ValueError, match="compiler") as error:
+            train(epochs(2), tmp_path, engine="compiled")
+        assert "\n" not in str(error.value)
+    with pytest.warns(UserWarning, match=f"was run as '{kept}', .* it goes on as 'eager'"):
+        (resumed,) = train(epochs(2), tmp_path).record["resumed"]
+    assert (resumed["after_epoch"], resumed["engine"]) == (1, "eager")
 
 
 def test_a_run_without_an_engine_was_an_eager_one(tmp_path, monkeypatch):
@@ -357,8 +373,11 @@ def test_a_compiler_that_fails_is_not_chosen(monkeypatch):
     def fail(function):
         raise RuntimeError("no C++ compiler")
 
+    monkeypatch.setattr(engine, "_compiler_works", engine._compiler_works.__wrapped__)  # which asks each time
     monkeypatch.setattr(torch, "compile", fail)
     assert engine.choose("auto", CPU, engine.PAYS["cpu"]) == "eager"
+    with pytest.raises(ValueError, match=r"needs a C\+\+ compiler, .* eager does"):
+        engine.choose("compiled", CPU, 0)
     monkeypatch.setattr(torch, "compile", lambda function: function)
     assert engine.choose("auto", CPU, engine.PAYS["cpu"]) == "compiled"
 

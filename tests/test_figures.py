@@ -113,8 +113,40 @@ def test_pictures_are_enlarged_by_whole_pixels(tmp_path):
     assert np.array_equal(np.asarray(figures.from_file(tmp_path / "picture.png"))[::65, ::65], array)
 
 
+def test_a_picture_in_colour_keeps_its_colours_in_a_third_of_the_bytes():
+    """Of few colours each, of noise nearly; what is transparent stays so, in the PNG as well."""
+    rng = np.random.default_rng(0)
+    few = rng.integers(0, 256, (200, 3), dtype=np.uint8)[rng.integers(0, 200, (40, 40))]
+    noise = np.clip(rng.normal(128, 50, (40, 40, 3)), 0, 255).astype(np.uint8)
+    for colours, off in ((few, 0), (noise, 20)):
+        array = np.dstack([colours, np.where(rng.random((40, 40)) < 0.9, 255, 0)]).astype(np.uint8)
+        png = figures.picture(array, width=40)._repr_png_()
+        shown = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA")).astype(int)
+        assert np.array_equal(shown[..., 3], array[..., 3])
+        apart = abs(shown - array)[array[..., 3] > 0]
+        assert np.sqrt((apart**2).mean()) <= off
+    plain = io.BytesIO()
+    Image.fromarray(array).save(plain, "PNG")
+    assert len(png) < len(plain.getvalue()) / 2
+
+
 def test_grids_hold_the_images_in_order():
     images = np.linspace(0, 1, 6)[:, None, None, None] * np.ones((6, 1, 4, 4))
     grid = np.asarray(figures.samples(images, columns=3))
     factor = grid.shape[1] // 14
     assert grid[:: 5 * factor, :: 5 * factor, 0].tolist() == [[0, 51, 102], [153, 204, 255]]
+
+
+def test_traces_differ_by_stroke_and_name():
+    (axes,) = figures.traces({"one": ([0, 1], [2, 3]), "two": ([0, 1], [4, 5])}, xlabel="step").axes
+    assert [line.get_linestyle() for line in axes.get_lines()] == ["-", "--"]
+    assert [(text.get_text(), text.xy) for text in axes.texts] == [("one", (1, 3)), ("two", (1, 5))]
+    assert axes.get_xlabel() == "step"
+
+
+def test_the_names_of_traces_that_end_together_do_not_touch():
+    curves = {"upper": ([0, 10], [0, 100.5]), "lower": ([0, 9], [0, 100.0]), "far": ([0, 2], [0, 100.2])}
+    (axes,) = figures.traces(curves).axes
+    heights = {text.get_text(): text.xy[1] for text in axes.texts}
+    assert heights["upper"] - heights["lower"] > 0.07 * np.ptp(axes.get_ylim())
+    assert (heights["lower"], heights["far"]) == (100, 100.2)

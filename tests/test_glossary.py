@@ -43,6 +43,20 @@ PAPER = {
 }
 
 
+# Said in another way everywhere: one term for one thing.
+BANNED = {
+    "支集": "支撑集",
+    "均衡点": "平衡点",
+    "利普希茨": "Lipschitz",
+    "轮次": "轮",
+    "不加正则的": "不加正则化的",
+    "生成的机器": "生成机",
+    "底稿": "所链接的代码",
+    "平铺直叙": "不加优化",
+    "渡过": "过",
+}
+
+
 def prose(path):
     if path.suffix == ".md":
         return path.read_text("utf-8")
@@ -81,3 +95,8 @@ def test_a_term_is_explained_where_a_page_first_names_it(name):
         first = re.search(rf"{re.escape(chinese)}(`?)（{re.escape(english)}[），；]", PAGES[name], re.I)
         assert first is None or first[1], f"{chinese}（{english}） is no link"
         assert PAGES[name].count(f"{{term}}`{chinese}`") <= 1, f"{chinese} is linked more than once"
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_thing_has_one_name(name):
+    assert not {said: known for said, known in BANNED.items() if said in PAGES[name]}

@@ -7,6 +7,7 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -135,9 +136,17 @@ def test_claims_are_numbered_in_the_papers_order():
     assert places == sorted(places) and set(places) == set(range(len(SECTIONS)))
 
 
-def test_the_paper_makes_at_least_forty_claims():
-    texts = [claim["claim"].strip() for claim in CLAIMS if claim.get("source", "paper") == "paper"]
-    assert len(texts) == len(set(texts)) >= 40
+def test_the_ledger_has_at_least_95_claims_90_of_them_the_papers():
+    texts = [claim["claim"].strip() for claim in CLAIMS]
+    assert len(texts) == len(set(texts)) >= 95
+    assert sum(claim.get("source", "paper") == "paper" for claim in CLAIMS) >= 90
+
+
+def test_a_note_names_claims_by_their_numbers():
+    for claim in CLAIMS:
+        named = re.findall(r"主张 (\d+) <claim-(\d+)>", claim.get("note", ""))
+        assert all(shown == number and 1 <= int(number) <= len(CLAIMS) for shown, number in named)
+        assert str(claim["id"]) not in dict(named), claim["id"]
 
 
 def users(texts: dict[str, str]) -> dict[str, list[str]]:
@@ -158,6 +167,65 @@ def test_a_box_that_is_missing_or_there_twice_would_be_seen():
     box = "```{claims} 6\n```"
     assert users({"a.md": box, "b.ipynb": f"x\n\n{box}\n"}) == {"6": ["a", "b"]}
     assert users({"a.md": "`{claims} 6`"}) == {}
+
+
+MARK = re.compile(r"\{claim\}`(\d+)`")
+
+
+def test_each_claim_is_marked_at_one_sentence():
+    marked = [int(number) for text in sources().values() for number in MARK.findall(text)]
+    assert sorted(marked) == [claim["id"] for claim in CLAIMS]
+
+
+def test_the_box_closes_its_chapter_and_three_lines_open_it():
+    """After the box come at most the paper's next heading, as that of the acknowledgements, and no claim."""
+    for key, section in LEDGER["sections"].items():
+        texts = [text for page, text in sources().items() if Path(page).stem == section["chapter"]]
+        (text,) = texts
+        after = text.partition(f"```{{claims}} {key}\n```")[2]
+        own = {str(claim["id"]) for claim in CLAIMS if claim["section"] == key}
+        assert not own & set(MARK.findall(after)), key
+        assert len(re.findall(r"^## ", after, re.M)) <= 1, key
+        opening = re.match(r"(?:\([\w-]+\)=\n)?# .+\n\n((?:[^\n#:(].*\n)+)\n", text + "\n")
+        assert opening and len(opening[1].splitlines()) == 3, section["chapter"]
+
+
+def marking(number: str, env: Any) -> tuple[list[Any], list[Any]]:
+    role = ledger.Mark()
+    document = SimpleNamespace(settings=SimpleNamespace(env=env))
+    reporter = SimpleNamespace(error=lambda told, line: told)
+    role.text, role.lineno = number, 1
+    role.inliner = SimpleNamespace(document=document, reporter=reporter)  # type: ignore[assignment]
+    return role.run()
+
+
+def page() -> Any:
+    noted: list[str] = []
+    return SimpleNamespace(
+        srcdir=ROOT, docname="book/mnist", metadata={"book/mnist": {}}, note_dependency=noted.append
+    )
+
+
+def test_a_mark_says_the_number_and_the_verdict_in_words():
+    for claim in CLAIMS:
+        (reference,), messages = marking(str(claim["id"]), page())
+        shown = ledger.SHORT.get(claim["verdict"], claim["verdict"])
+        assert reference.astext() == f"主张 {claim['id']} {shown}" and not messages
+        assert f"verdict-{ledger.VERDICTS[claim['verdict']][0]}" in reference[0]["classes"]
+        assert reference["reftarget"] == str(claim["id"])
+
+
+def test_an_unknown_or_doubled_mark_stops_the_build_in_one_line(monkeypatch):
+    env, said = page(), []
+    monkeypatch.setattr(ledger.logger, "warning", lambda told, *parts: said.append(told % parts))
+    assert marking("99", env) == ([], ["there is no claim 99; there are 1 to 98"])
+    for number in ("7", "8"):
+        marking(number, env)
+    ledger.once(None, env)
+    assert said == []
+    env.metadata["book/faces"] = {"claims": ["8"]}
+    ledger.once(None, env)
+    assert said == ["claim 8 is marked 2 times, in book/faces, book/mnist"]
 
 
 def test_a_published_number_of_the_paper_is_checked():
@@ -234,6 +302,19 @@ def test_a_new_number_changes_the_verdict():
             run["metrics"]["parzen"]["mean"] = 222.9
             assert ledger.verdict_of(found, runs) == found["fails"]
             run["metrics"]["parzen"]["mean"] = 225.0
+
+
+@pytest.mark.parametrize("worst", range(3))
+@pytest.mark.parametrize("nats, verdict", [(223.0, "已复现"), (222.9, "未能复现")])
+def test_the_worst_seed_decides(worst, nats, verdict):
+    names = ["mnist", "mnist-s1", "mnist-s2"]
+    where = [{"run": name, "value": "parzen.mean", "at_least": 223} for name in names]
+    rule = {"holds": "已复现", "fails": "未能复现", "where": where}
+    found = [nats if seed == worst else 260.0 for seed in range(3)]
+    records = {
+        n: {"metrics": {"parzen": {"mean": m}}, "recipe": {}} for n, m in zip(names, found, strict=True)
+    }
+    assert ledger.verdict_of(rule, records) == verdict
 
 
 def test_a_verdict_on_a_run_looks_at_all_its_seeds():

@@ -209,6 +209,17 @@ def test_any_samples_are_evaluated_as_a_generators_are():
         (np.full((2, 3), np.nan), np.zeros((2, 3)), 1.0, "x has 6 values that are NaN"),
         (np.zeros((2, 3)), np.full((1, 3), np.inf), 1.0, "samples has 3 values"),
         (np.zeros((0, 3)), np.zeros((2, 3)), 1.0, "x has no points"),
+        (np.zeros((2, 0)), np.zeros((2, 0)), 1.0, "x has no points"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), 0.99e-150, "sigma = 9.9e-151: .* from 1e-150 to 1e\\+150"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), 1.01e150, "sigma = 1.01e\\+150: .* from 1e-150 to 1e\\+150"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), 1e-200, "sigma = 1e-200"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), 1e200, "sigma = 1e\\+200"),
+        (np.arange(10), np.zeros((2, 3)), 1.0, r"x has shape \(10,\): it must be \(n, …\)"),
+        (np.zeros((2, 3)), np.zeros(3), 1.0, r"samples has shape \(3,\)"),
+        (np.zeros((2, 3)), 0.5, 1.0, r"samples has shape \(\)"),
+        (np.full((2, 3), 255), np.zeros((2, 3)), 1.0, "x is torch.int64 with values from 255 to 255"),
+        (np.zeros((2, 3)), np.full((2, 3), 200, np.uint16), 1.0, "samples is torch.uint16 .*only uint8 is"),
+        (np.zeros((2, 3)), np.full((2, 3), -1, np.int8), 1.0, "samples is torch.int8 .* from -1 to -1"),
     ],
 )
 def test_bad_input_is_one_clear_line(x, samples, sigma, message):
@@ -226,3 +237,84 @@ def test_real_digits_are_likelier_than_noise():
         parzen.log_likelihood(valid, train, sigma).mean()
         > parzen.log_likelihood(valid, noise, sigma).mean() + 50
     )
+
+
+def test_an_empty_grid_is_refused():
+    with pytest.raises(ValueError, match="sigmas is empty"):
+        parzen.select_sigma(np.zeros((2, 3)), np.zeros((2, 3)), [])
+
+
+@pytest.mark.parametrize("sigma", [1e-150, 1e-60, 1e-20, 1e20, 1e150])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("spread", [0, 1])
+def test_the_narrowest_and_the_widest_windows(sigma, kind, spread):
+    """Up to where σ² is a number: points that are all equal, too, of which float32 would make 0/0."""
+    x = (np.random.default_rng(0).random((30, 5)) * spread + 0.25).astype(kind)
+    samples = np.concatenate([x[:10], x[:10], x[:2]])
+    out = parzen.log_likelihood(x, samples, sigma).numpy()
+    expected = brute_force(x, samples, sigma)
+    assert np.isfinite(out).all()
+    np.testing.assert_allclose(out, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [bool, np.int64, np.int8])
+def test_integers_of_0_and_1_are_what_they_say(kind):
+    x = np.random.default_rng(0).integers(0, 2, (20, 5)).astype(kind)
+    samples = np.random.default_rng(1).random((30, 5))
+    expected = brute_force(x, samples, 0.3)
+    np.testing.assert_allclose(parzen.log_likelihood(x, samples, 0.3).numpy(), expected, rtol=1e-9)
+
+
+def test_samples_that_carry_gradients_are_taken_as_they_are():
+    torch.manual_seed(0)
+    generator = Generator(3, (16, 16), (1, 3, 3), init=0.5)
+    samples, x = generator(generator.draw_noise(50)), torch.rand(20, 1, 3, 3)
+    assert samples.requires_grad
+    out = parzen.log_likelihood(x, samples, 0.3)
+    assert torch.equal(out, parzen.log_likelihood(x, samples.detach(), 0.3)) and not out.requires_grad
+
+
+def in_unit(n, seed=0):
+    return np.random.default_rng(seed).random((n, 30))
+
+
+@pytest.mark.filterwarnings("ignore:the best sigma")
+@pytest.mark.parametrize(
+    ("samples", "x", "words"),
+    [
+        (in_unit(50) * 2 - 1, in_unit(40, 1), r"samples lie in \[-0\.99\d*, 0\.99\d*\], the data in \[0"),
+        (in_unit(50) * 255, in_unit(40, 1), r"samples lie in \[0\.\d*, 25[45](\.\d)?\]"),
+        (in_unit(50), in_unit(40, 1) * 255, r"the data in \[0\.\d*, 25[45](\.\d)?\]"),
+        (in_unit(50) * 1.002, (in_unit(40, 1) * 255).astype(np.uint8), r"samples lie in \[.*, 1\.00\d\]"),
+    ],
+)
+def test_ranges_that_differ_are_said(samples, x, words):
+    for use in (
+        lambda: parzen.evaluate_samples(samples, x[:20], x[20:]),
+        lambda: parzen.select_sigma(samples, x),
+    ):
+        with pytest.warns(UserWarning, match=words) as warned:
+            use()
+        (said,) = (str(one.message) for one in warned if "edge of the grid" not in str(one.message))
+        assert "\n" not in said
+
+
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_ranges_that_are_meant_are_not():
+    """In [0, 1] but for rounding; contrast-normalised images, which have a range of their own; points."""
+    pixels, points = in_unit(60), np.random.default_rng(0).normal(size=(60, 30))
+    for samples, x in (
+        (pixels * 1.0001, pixels),
+        (points, points),
+        (pixels, points),
+        (np.zeros((9, 30)), points),
+    ):
+        parzen.evaluate_samples(samples, x[:30], x[30:])
+
+
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_one_test_image_has_no_standard_error():
+    pixels = in_unit(60)
+    estimate = parzen.evaluate_samples(pixels, pixels[:20], pixels[:1])
+    assert math.isnan(estimate.standard_error) and math.isfinite(estimate.mean)
+    assert parzen.evaluate_samples(pixels, pixels[:20], pixels[[1, 1]]).standard_error == 0

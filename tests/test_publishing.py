@@ -1,6 +1,8 @@
 """Published runs: unfinished ones, the best weights, how they are rounded, and going on from them."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from test_training import Interrupt, assert_rounded, assert_same_weights, tiny, 
 import gan
 from gan import algorithm1, keeping, layers, training
 from gan.__main__ import main
-from gan.book import ablation, publishing
+from gan.book import ablation, places, publishing
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:the best sigma")]
 FIELDS = {"d_init": 0.5, "learning_rate": 1.0, "momentum_epochs": 8}
@@ -99,6 +101,7 @@ def test_a_run_starts_from_the_very_weights(stopped, tmp_path):
 
 def test_what_can_not_be_gone_on_from_is_one_line_and_leaves_nothing(stopped, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "book/results").mkdir(parents=True)
     train(tiny(epochs=1, **FIELDS), tmp_path / "one")
     publishing.publish(gan.Run.load("one"), "bare", weights="none")
     started = json.loads((tmp_path / "one/run.json").read_text())
@@ -109,7 +112,7 @@ def test_what_can_not_be_gone_on_from_is_one_line_and_leaves_nothing(stopped, tm
         (
             "stopped",
             {"epochs": 3},
-            "3 epochs already: to go on from it, epochs must be more than that, not 3",
+            "3 epochs already: to go on from it takes epochs=4 or more, not 3",
         ),
         ("stopped", {"epochs": 9, "seed": 1}, "a run of another recipe (seed = 0, not 1)"),
         ("unstarted", {"epochs": 9}, "no finished epoch"),
@@ -125,7 +128,100 @@ def test_what_can_not_be_gone_on_from_is_one_line_and_leaves_nothing(stopped, tm
     assert main(["publish", "unstarted", "digits", "--unfinished"]) == 2
     assert main(["publish", "one", "digits", "--weights", "some"]) == 2
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 3 and "weights = 'some'" in errors[2] and "no finished epoch" in errors[1]
+    assert len(errors) == 3 and "--weights 'some'" in errors[2] and "no finished epoch" in errors[1]
+
+
+# The place
+
+
+@pytest.fixture
+def runs_of_two_recipes(tmp_path):
+    return [train(tiny(epochs=1, **FIELDS, seed=seed), tmp_path / str(seed)) for seed in (0, 1)]
+
+
+def test_a_published_run_gives_way_to_its_own_recipe_alone_and_on_demand(runs_of_two_recipes, tmp_path):
+    run, other = runs_of_two_recipes
+    root = tmp_path / "results"
+    there = publishing.publish(run, "digits", root=root, weights="none").folder / "run.json"
+    before = there.read_bytes()
+    for replace in (False, True):
+        with pytest.raises(ValueError, match=r"digits holds a run of another recipe \(seed = 0, not 1\)"):
+            publishing.publish(other, "digits", root=root, replace=replace)
+    with pytest.raises(ValueError, match=r"digits is published already: .*, or replace=True"):
+        publishing.publish(run, "digits", root=root)
+    assert there.read_bytes() == before and os.listdir(root) == ["digits"]
+    longer = train(tiny(epochs=2, **FIELDS), run.folder)
+    assert len(publishing.publish(longer, "digits", root=root, replace=True).history) == 2
+    assert sorted(os.listdir(root / "digits"))[1] == "film.png" and os.listdir(root) == ["digits"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bench", "yardsticks", "sweep", "course", "Sweep", "..", "", "a/b", "a b", ".x", "-x", "/tmp/x", "a\n"],
+)
+def test_a_name_is_one_plain_word_and_none_of_the_books_own(runs_of_two_recipes, tmp_path, name):
+    root = tmp_path / "results"
+    (root / "sweep").mkdir(parents=True)
+    (root / "sweep/mnist.json").write_text("hours of work")
+    with pytest.raises(ValueError) as error:
+        publishing.publish(runs_of_two_recipes[0], name, root=root, replace=True)
+    assert repr(name) in str(error.value) and "\n" not in str(error.value)
+    assert [path.name for path in root.rglob("*")] == ["sweep", "mnist.json"]
+
+
+@pytest.mark.parametrize("name", ["mnist-ema-s1", "a_b.c=d", "数字"])
+def test_words_of_letters_digits_and_some_signs_are_names(name):
+    assert places.name_of_run(name) == name
+
+
+def test_what_is_no_published_run_is_not_replaced(runs_of_two_recipes, tmp_path):
+    (tmp_path / "results/mine").mkdir(parents=True)
+    (tmp_path / "results/mine/thesis.txt").write_text("years of work")
+    (tmp_path / "results/started.csv").write_text("every start")
+    for name in ("mine", "started.csv"):
+        with pytest.raises(ValueError, match="is there, and no published run"):
+            publishing.publish(runs_of_two_recipes[0], name, root=tmp_path / "results", replace=True)
+    assert (tmp_path / "results/mine/thesis.txt").exists()
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_run_is_in_its_place_whatever_fails_while_it_is_exchanged(
+    runs_of_two_recipes, tmp_path, monkeypatch, failing
+):
+    run, root = runs_of_two_recipes[0], tmp_path / "results"
+    publishing.publish(run, "digits", root=root, weights="none")
+    before = (root / "digits/run.json").read_bytes()
+    done = []
+
+    def replace(old, new, rename=os.replace):
+        if "digits" in (Path(old).name, Path(new).name):
+            done.append(1)
+            if len(done) == failing:
+                raise KeyboardInterrupt
+        rename(old, new)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        publishing.publish(run, "digits", root=root, weights="none", replace=True)
+    assert os.listdir(root) == ["digits"] and (root / "digits/run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("decay", [0.5, 1.5, -1.0, float("nan")])
+def test_an_average_that_was_not_kept_is_not_published(runs_of_two_recipes, tmp_path, decay):
+    with pytest.raises(ValueError, match=rf"no average of decay {decay}; it has \[0\.0\]"):
+        publishing.publish(runs_of_two_recipes[0], "x", root=tmp_path / "results", ema=decay)
+    assert not (tmp_path / "results").exists()
+
+
+def test_without_a_checkout_nothing_is_published(runs_of_two_recipes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no book/results/ here or above: call this in a checkout"):
+        publishing.publish(runs_of_two_recipes[0], "x")
+    assert sorted(os.listdir()) == ["0", "1"]
+    (tmp_path / "book/results").mkdir(parents=True)
+    (tmp_path / "book/deeper").mkdir()
+    monkeypatch.chdir(tmp_path / "book/deeper")  # a folder of the checkout will do
+    assert publishing.publish(runs_of_two_recipes[0], "x").folder == tmp_path / "book/results/x"
 
 
 def test_a_sweep_keeps_the_weights_of_its_best_epoch(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """Recipes: the paper's values and schedules, and what they refuse."""
 
+import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 import gan
@@ -148,6 +150,16 @@ def test_none_keeps_the_recipes_own_value():
     assert gan.recipe("mnist", epochs="7").epochs == 7
 
 
+def test_a_seed_may_be_as_large_as_torch_takes_it():
+    recipe = gan.recipe("digits", seed=2**64 - 1)
+    torch.manual_seed(recipe.seed)
+    generator, _ = gan.nets.networks(recipe, (1, 8, 8))
+    assert torch.equal(generator.sample(2, seed=recipe.seed), generator.sample(2, seed=recipe.seed))
+    for seed in (-1, 2**64):
+        with pytest.raises(ValueError, match=f"seed = {seed}: it must be at least 0"):
+            generator.sample(2, seed=seed)
+
+
 def test_an_initial_range_is_a_number_or_a_word():
     assert gan.recipe("mnist", g_init="0.5").g_init == 0.5
     assert gan.recipe("mnist", g_init="pytorch").g_init == "pytorch"
@@ -161,8 +173,19 @@ def test_a_recipe_is_frozen():
 @pytest.mark.parametrize(
     ("name", "fields", "words"),
     [
-        ("minst", {}, ["'minst'", "mnist, tfd"]),
-        ("mnist", {"epoch": 3}, ["epoch", "epochs"]),
+        ("minst", {}, ["'minst'", "did you mean mnist?", "mnist, tfd"]),
+        ("mnist", {"epoch": 3}, ["epoch; did you mean epochs?"]),
+        ("mnist", {"wheels": 3}, ["wheels; it has: dataset, valid"]),
+        *(
+            ("mnist", {field: truth}, [f"{field} = {truth!r}", "a truth value"])
+            for field in ("epochs", "learning_rate", "g_init", "valid", "loss")
+            for truth in (True, False, np.True_)
+        ),
+        ("mnist", {"g_hidden": (8, True)}, ["g_hidden = (8, True)", "a truth value"]),
+        ("mnist", {"d_conv": ((32, 2, 8, True, 4, 2),)}, ["d_conv", "a truth value"]),
+        ("mnist", {"seed": 2**64}, ["seed = 18446744073709551616", "less than 18446744073709551616"]),
+        ("mnist", {"seed": -1}, ["seed = -1", "greater than or equal to 0"]),
+        ("mnist", {"epochs": 10**400}, ["epochs = 1", "less than 2147483648"]),
         ("mnist", {"name": "x"}, ["name"]),
         ("mnist", {"k": 0}, ["k = 0", "greater than or equal to 1"]),
         ("mnist", {"k": 2}, ["k = 2", "alternating"]),
@@ -214,7 +237,9 @@ def test_a_recipe_is_frozen():
         ("tfd", {"g_batch_norm": "meant"}, ["g_batch_norm = 'meant'", "g_front"]),
         ("cifar10-conv", {"max_norm": 1}, ["g_deconv = (80, 5, 3)", "max_norm"]),
         ("cifar10-conv", {"g_output_sparse": 10}, ["g_deconv = (80, 5, 3)", "g_output_sparse"]),
-        ("mnist", {"dataset": "lfw"}, ["dataset", "'lfw'"]),
+        ("mnist", {"dataset": "../mine"}, ["dataset", "'../mine'", "one plain word"]),
+        ("mnist", {"dataset": ""}, ["dataset", "''", "one plain word"]),
+        ("mnist", {"dataset": 3}, ["dataset = 3", "string"]),
     ],
 )
 def test_bad_values_are_one_clear_line(name, fields, words):

@@ -148,8 +148,16 @@ def test_all_that_the_paper_numbers_is_there(pages: dict[str, BeautifulSoup]) ->
     assert sections <= ids
 
 
+def test_pages_with_formulas_say_that_they_need_scripts(pages: dict[str, BeautifulSoup]) -> None:
+    told = {page for page, soup in pages.items() if "公式要靠 JavaScript" in str(soup.select("noscript p"))}
+    assert told == {page for page, soup in pages.items() if soup.select(".math")} and told < set(pages)
+    assert {len(pages[page].select("article > noscript")) for page in told} == {1}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("address", ["", "https://github.com/example/gan-book"])
+@pytest.mark.parametrize(
+    "address", ["", "https://github.com/example/gan-book", "https://gitlab.com/example/gan-book"]
+)
 def test_one_setting_brings_what_leads_to_the_repository(tmp_path: Path, address: str) -> None:
     config = (ROOT / "_config.yml").read_text("utf-8")
     assert config.count('url: ""') == 1
@@ -164,8 +172,11 @@ def test_one_setting_brings_what_leads_to_the_repository(tmp_path: Path, address
     subprocess.run([program, "build", "-q", tmp_path], cwd=tmp_path, check=True, capture_output=True)
     page = (tmp_path / "_build/html/book/speed.html").read_text("utf-8")
     links = [tag["href"] for tag in BeautifulSoup(page, "html.parser").select("a[href]")]
-    for there in (f"{address}/issues", "mybinder.org", "github.com/example"):
+    for there in (f"{address}/issues", "mybinder.org", f"{address}/"):
         assert any(there in link for link in links if link.startswith("https:")) == bool(address)
+    opened = [link for link in links if "colab.research.google.com" in link]
+    assert bool(opened) == ("github" in address)  # it opens no other's notebooks
+    assert not opened or opened[0].endswith("/github/example/gan-book/blob/main/book/speed.ipynb")
     assert ("勘误与联系" in page) == bool(address)
     assert "executablebooks" not in page
     assert "Issue%20on" not in page
@@ -267,6 +278,18 @@ def test_lines_have_about_forty_characters(browser: webdriver.Chrome, address: s
             assert {(38 <= characters <= 42, spaced) for characters, spaced in lines} == {(True, "normal")}
 
 
+def test_a_reader_without_scripts_is_told_what_the_formulas_need(
+    browser: webdriver.Chrome, address: str
+) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(f"{address}book/global-optimality.html")
+        text = browser.find_element("css selector", "article").text
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert text.startswith("本页的公式要靠 JavaScript 排版") and r"\(" in text
+
+
 def test_a_page_is_printed_black_on_white_without_buttons(browser: webdriver.Chrome, address: str) -> None:
     shown = """
         const shown = (tags) => [...document.querySelectorAll(tags)].filter((tag) => tag.checkVisibility())
@@ -304,6 +327,33 @@ def test_search_finds_chinese_and_latin_words(
             searched += 1
     assert searched >= 4
     assert not search(browser, address, "量子色动力学")
+
+
+def test_search_finds_numbers_however_they_are_set_off(
+    browser: webdriver.Chrome, address: str, pages: dict[str, BeautifulSoup]
+) -> None:
+    texts = {page: prose(soup) for page, soup in pages.items() if page != "search.html"}
+    thousands = r"10[ ,\u00a0\u202f]?000(?!\d)"
+    for query, pattern in (
+        *((n, rf"(?<![\d.]){re.escape(n)}(?![\d.])") for n in ("225", "2014", "784", "0.5", "0.99998")),
+        *((n, rf"(?<!\d){thousands}") for n in ("10000", "10 000", "10,000", "１００００")),
+    ):
+        expected = {page for page, text in texts.items() if re.search(pattern, text)}
+        assert expected and search(browser, address, query) >= expected, query
+    assert search(browser, address, "0.5") != search(browser, address, "5")
+    assert not search(browser, address, "31415926")
+
+
+def test_search_reads_full_width_letters(browser: webdriver.Chrome, address: str) -> None:
+    for wide, narrow in (("ＧＡＮ", "GAN"), ("Ｐａｒｚｅｎ 窗", "Parzen 窗"), ("２２５", "225")):
+        found = search(browser, address, wide)
+        assert found and found == search(browser, address, narrow)
+
+
+def test_search_for_nothing_says_that_nothing_was_found(browser: webdriver.Chrome, address: str) -> None:
+    for query in ("", " ", "\u3000", "。", "-"):
+        assert not search(browser, address, query)
+        assert re.search("[\u4e00-\u9fff]", browser.find_element("css selector", ".search-summary").text)
 
 
 def test_no_page_scrolls_sideways_on_a_phone(

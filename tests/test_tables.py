@@ -68,8 +68,7 @@ def test_likelihoods_show_one_sigma_or_one_for_each_fold():
     assert table["测试图像"].tolist() == [297, 297]
 
 
-def test_no_measurement_is_one_clear_line(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_no_measurement_is_one_clear_line(alone):
     with pytest.raises(FileNotFoundError, match=r"make bench.*no book/results/bench/cpu\.json"):
         speed.load("cpu")
 
@@ -128,22 +127,19 @@ def publish_course(root, name, recipe, figures, decay=0.0):
     (root / f"book/results/course/{name}.json").write_text(json.dumps(record))
 
 
-def test_scores_are_of_what_was_published_and_of_nothing_else(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_scores_are_of_what_was_published_and_of_nothing_else(alone):
     assert tables.scores("mnist").empty and tables.scores("faces").empty
     plain = gan.recipe("mnist")
-    publish(tmp_path, "mnist", plain, 2000, parzen=226.0)
-    publish_course(tmp_path, "mnist", plain, {1000: 219.0, 2000: 225.0})
-    publish(tmp_path, "mnist-s1", gan.recipe("mnist", seed=1), 1600, 1500, parzen=220.0, parzen_best=221.0)
+    publish(alone, "mnist", plain, 2000, parzen=226.0)
+    publish_course(alone, "mnist", plain, {1000: 219.0, 2000: 225.0})
+    publish(alone, "mnist-s1", gan.recipe("mnist", seed=1), 1600, 1500, parzen=220.0, parzen_best=221.0)
     averaged = plain.model_copy(update={"ema": 0.999})
     for seed, mean in enumerate([180.0, 184.0, 191.0]):
         name = "mnist-ema" + (f"-s{seed}" if seed else "")
-        publish(
-            tmp_path, name, averaged.model_copy(update={"seed": seed}), 70, parzen=mean, parzen_last=150.0
-        )
-    publish(tmp_path, "pytorch-gan", gan.recipe("pytorch-gan"), 100, parzen=-3.0)
-    publish(tmp_path, "faces", gan.recipe("faces"), 20, parzen=1800.0)
-    publish_yardsticks(tmp_path, train=242.0, blurred=302.0)
+        publish(alone, name, averaged.model_copy(update={"seed": seed}), 70, parzen=mean, parzen_last=150.0)
+    publish(alone, "pytorch-gan", gan.recipe("pytorch-gan"), 100, parzen=-3.0)
+    publish(alone, "faces", gan.recipe("faces"), 20, parzen=1800.0)
+    publish_yardsticks(alone, train=242.0, blurred=302.0)
     found = tables.scores("mnist")
     assert found["name"].tolist() == [
         *(
@@ -185,35 +181,33 @@ def test_scores_are_of_what_was_published_and_of_nothing_else(tmp_path, monkeypa
     assert lines.count("<br>") == 5 and "mnist-ema-s2：配方 mnist · 种子 2 · 70 轮" in lines
 
 
-def test_the_best_epoch_is_the_runs_own_or_the_last_one_that_a_course_finds_best(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_best_epoch_is_the_runs_own_or_the_last_one_that_a_course_finds_best(alone):
     recipe = gan.recipe("mnist", epochs=40)
-    publish(tmp_path, "mnist", recipe, 40, parzen=3.0)
+    publish(alone, "mnist", recipe, 40, parzen=3.0)
     assert tables.best(gan.published("mnist")) is None  # nobody looked
-    publish_course(tmp_path, "mnist", recipe, {20: 1.0, 40: 2.0})
+    publish_course(alone, "mnist", recipe, {20: 1.0, 40: 2.0})
     found, epoch = tables.best(gan.published("mnist"))
     assert (found["mean"], epoch) == (3, 40)
-    publish_course(tmp_path, "mnist", recipe, {20: 2.5, 40: 2.0})
+    publish_course(alone, "mnist", recipe, {20: 2.5, 40: 2.0})
     assert tables.best(gan.published("mnist")) is None  # those weights were not kept
-    publish(tmp_path, "mnist-s1", recipe, 40, 20, parzen=3.0, parzen_best=4.0)
+    publish(alone, "mnist-s1", recipe, 40, 20, parzen=3.0, parzen_best=4.0)
     found, epoch = tables.best(gan.published("mnist-s1"))
     assert (found["mean"], epoch) == (4, 20)
 
 
-def test_table_1_has_the_papers_figures_and_the_mean_over_our_seeds(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_table_1_has_the_papers_figures_and_the_mean_over_our_seeds(alone):
     for seed, mean in enumerate([225.0, 218.0, 220.0]):
         name = "mnist" + (f"-s{seed}" if seed else "")
         recipe = gan.recipe("mnist", seed=seed, epochs=40)
-        publish(tmp_path, name, recipe, 40 - seed, 30, parzen=mean, parzen_best=mean + 1)
+        publish(alone, name, recipe, 40 - seed, 30, parzen=mean, parzen_best=mean + 1)
     table = tables.table1("mnist", "mnist-s1", "mnist-s2")
     assert table["测试集对数似然（纳特）"].tolist() == [
         *("138 ± 2", "121 ± 1.6", "214 ± 1.1", "225 ± 2", "221.0 ± 3.6", "222.0 ± 3.6")
     ]
     assert table["轮数"].tolist()[3:] == ["–", "40、39、38", "30、30、30"]
-    alone = tables.table1("mnist-s1")  # ± between test images
-    assert alone["测试集对数似然（纳特）"].tolist()[-2:] == ["218.0 ± 2.0", "219.0 ± 2.0"]
-    publish(tmp_path, "other", gan.recipe("mnist"), 3, parzen=1.0)
+    one = tables.table1("mnist-s1")  # ± between test images
+    assert one["测试集对数似然（纳特）"].tolist()[-2:] == ["218.0 ± 2.0", "219.0 ± 2.0"]
+    publish(alone, "other", gan.recipe("mnist"), 3, parzen=1.0)
     assert len(tables.table1("mnist", "other")) == 5  # without a best epoch no such row
 
 
@@ -230,23 +224,21 @@ def test_gains_are_nats_for_each_hundred_epochs_at_the_rate_of_their_end():
     assert table["学习率降到"][0] == f"{0.1 / 1.000004**150_000:.4f}"
 
 
-def test_the_ladder_has_the_papers_figures_and_all_scores_but_the_noise(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    publish(tmp_path, "mnist", gan.recipe("mnist"), 250, parzen=183.0)
-    publish_yardsticks(tmp_path, train=242.0, noise=-630.0, mean=-59.0)
+def test_the_ladder_has_the_papers_figures_and_all_scores_but_the_noise(alone):
+    publish(alone, "mnist", gan.recipe("mnist"), 250, parzen=183.0)
+    publish_yardsticks(alone, train=242.0, noise=-630.0, mean=-59.0)
     rows = tables.ladder(tables.scores("mnist"))
     assert rows["adversarial nets, 2014"] == ("other", 225.0, 2.0) and rows["DBN"] == ("other", 138.0, 2.0)
     assert rows["mnist"] == ("generator", 183.0, 2.0)
     assert (rows["train"][0], rows["mean"][0]) == ("data", "exact") and "noise" not in rows
 
 
-def test_sharpness_stands_beside_the_figure_of_the_same_weights(tmp_path, monkeypatch):
-    run = gan.train(gan.recipe("digits", epochs=1), tmp_path / "run", averages=[0.9], progress=False)
+def test_sharpness_stands_beside_the_figure_of_the_same_weights(alone):
+    run = gan.train(gan.recipe("digits", epochs=1), alone / "run", averages=[0.9], progress=False)
     recipe = run.recipe.model_copy(update={"ema": 0.9})
     metrics = {"parzen": FIGURE | {"mean": 8.0}, "parzen_last": FIGURE | {"mean": 4.0}}
     run = gan.Run(run.folder, recipe, run.record | {"metrics": metrics}, run.history)
-    monkeypatch.chdir(tmp_path)
-    publish_yardsticks(tmp_path, train=17.0, blurred=20.0, **{"k-means": 19.0})
+    publish_yardsticks(alone, train=17.0, blurred=20.0, **{"k-means": 19.0})
     table = tables.sharpness_table([run], tables.yardsticks("mnist")).set_index("样本的来源")
     assert table["对数似然（纳特）"].tolist() == ["17.0", "20.0", "19.0", "4.0", "8.0"]
     for name, decay in (("run，最后的权重", 0), ("run，权重的平均", 0.9)):
@@ -272,8 +264,7 @@ def test_a_sweep_that_goes_on_is_told_as_far_as_it_was_followed():
     assert len(tables.swept(record).history) == 50
 
 
-def test_no_yardsticks_is_one_clear_line(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_no_yardsticks_is_one_clear_line(alone):
     with pytest.raises(FileNotFoundError, match=r"python -m gan yardsticks mnist.*yardsticks/mnist\.json"):
         tables.yardsticks()
 
@@ -287,16 +278,13 @@ def test_the_chapters_table_1_is_the_papers():
 
 
 @pytest.mark.slow
-def test_every_published_seed_has_a_row(tmp_path, monkeypatch):
-    run = gan.train(
-        gan.recipe("digits", epochs=8, valid=600), tmp_path / "run", averages=[0.99], progress=False
-    )
-    results = tmp_path / "book/results"
+def test_every_published_seed_has_a_row(alone):
+    run = gan.train(gan.recipe("digits", epochs=8, valid=600), alone / "run", averages=[0.99], progress=False)
+    results = alone / "book/results"
     publishing.publish(run, "plain", root=results)
     publishing.publish(run, "best", root=results, ema=0.99)
     publishing.publish(run, "best-s1", root=results, ema=0.99)
     publishing.publish(run, "best-other", root=results)
-    monkeypatch.chdir(tmp_path)
     table = tables.seeds("best", "plain")
     assert table["运行"].tolist() == ["best", "best-s1", "plain"]
     assert {*table["种子"]} == {0} and {*table["轮数"]} == {8}

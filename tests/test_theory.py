@@ -477,3 +477,22 @@ def test_d_must_be_a_probability_where_there_is_mass():
 def test_a_sure_and_wrong_d_costs_everything():
     assert theory.value(P, Q, [0.0, 0.5]) == theory.value(P, Q, [1.0, 0.5]) == -INF
     assert theory.value(Q, [0.0, 1.0], [1.0, 0.0]) == 0
+
+
+@thorough
+@given(cases())
+def test_proposition_2_in_general_rests_on_an_identity_and_on_holders_inequality(case):
+    """C(q) − U(q, D*_p) = KL(q ‖ p) − 2·KL of the midpoints, and 1 ≤ ∫ p^(1−η) (p + p_data)^η ≤ 2^η."""
+    a, b, q = (np.where(np.ravel(x) > 1e-280, np.ravel(x), 0) for x in (case.p_data, case.p_g, case.other))
+    p = (a + b) / (a + b).sum()  # a ≪ p
+    q = np.where(p > 1e-12, q, 0) + 1e-3 * p  # q ≪ p, and no logarithm of a number that is rounded
+    a, q = a / a.sum(), q / q.sum()
+    u = theory.value(a, q, theory.optimal_discriminator(a, p))
+    middle = theory.kl((q + a) / 2, (p + a) / 2)
+    if np.isfinite(u):
+        close(theory.virtual_criterion(a, q) - u, theory.kl(q, p) - 2 * middle, atol=1e-9)
+    eta = case.rate
+    total = (p ** (1 - eta) * (p + a) ** eta).sum()
+    assert 1 - 1e-9 <= total <= 2**eta + 1e-9
+    after = theory.descend(a, p, 1, eta)[1]
+    close(after, p ** (1 - eta) * (p + a) ** eta / total, atol=1e-12)

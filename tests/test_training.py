@@ -1,9 +1,14 @@
 """`gan.train` and the run's folder: repeatable, resumable, refusing, published whole."""
 
 import copy
+import dataclasses
 import json
 import math
 import os
+import re
+import shlex
+import shutil
+import subprocess
 import warnings
 from collections import Counter
 from dataclasses import asdict
@@ -19,7 +24,8 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 import gan
-from gan import algorithm1, keeping, parzen, runs, training
+from gan import algorithm1, engine, keeping, parzen, runs, training
+from gan.__main__ import main
 from gan.book import figures, publishing
 
 TINY = {"g_hidden": (16, 16), "d_hidden": (8, 8), "d_pieces": 2, "batch_size": 300}
@@ -284,7 +290,7 @@ def test_an_epoch_is_one_pass_over_the_data(tmp_path, monkeypatch, batch_size, k
     ("fields", "words"),
     [
         ({"seed": 1}, ["seed = 0, not 1", "overwrite=True"]),
-        ({"epochs": 3}, ["epochs = 4, not 3", "larger epochs"]),
+        ({"epochs": 3}, ["epochs = 4, not 3", "only more epochs go on"]),
         ({"loss": "minimax"}, ["loss = 'non_saturating', not 'minimax'"]),
     ],
 )
@@ -313,10 +319,38 @@ def test_folders_that_are_no_runs_are_refused_and_kept(tmp_path):
 def test_a_damaged_run_is_named(tmp_path, name):
     train(tiny(epochs=1), tmp_path / "run")
     (tmp_path / "run" / name).write_bytes(b"{ half")
-    with pytest.raises(ValueError, match=f"{name} is damaged") as error:
+    with pytest.raises(ValueError, match=f"{name} is damaged .*train again with overwrite=True") as error:
         runs.Run.load(tmp_path / "run")
     assert "\n" not in str(error.value)
     assert train(tiny(epochs=1), tmp_path / "run", overwrite=True).finished
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        PermissionError(13, "Permission denied", "the file"),
+        OSError(5, "Input/output error", "the file"),
+        RuntimeError("unable to mmap 9 bytes from file <the file>: Cannot allocate memory (12)"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", [runs.RECORD, runs.CHECKPOINT])
+def test_what_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch, name, failure):
+    def fail(*_, **__):
+        raise failure
+
+    run = train(tiny(epochs=1), tmp_path / "run")
+    with monkeypatch.context() as patch:
+        if name == runs.CHECKPOINT:
+            patch.setattr(torch, "load", fail)
+        elif isinstance(failure, OSError):
+            patch.setattr("pathlib.Path.read_text", fail)
+        else:
+            return
+        with pytest.raises(OSError, match="the file") as error:
+            runs.Run.load(tmp_path / "run")
+    assert "damaged" not in str(error.value) and "\n" not in str(error.value)
+    assert_same(run, runs.Run.load(tmp_path / "run"))
 
 
 def test_a_folder_in_use_is_refused(tmp_path):
@@ -342,9 +376,9 @@ def test_mnist_without_a_file_or_a_network_leaves_no_folder(tmp_path, monkeypatc
     def no_network(scratch):
         raise RuntimeError("no network")
 
-    monkeypatch.setitem(gan.data._DOWNLOADS, "mnist", no_network)
+    monkeypatch.setitem(gan.files.DOWNLOADS, "mnist", no_network)
     with pytest.raises(FileNotFoundError, match=r"mnist\.npz"):
-        train(gan.recipe("mnist"), tmp_path / "run", data_dir=tmp_path / "data")
+        train(gan.recipe("mnist"), tmp_path / "run", data_dir=tmp_path)
     assert not (tmp_path / "run").exists()
 
 
@@ -353,9 +387,217 @@ def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(tmp_path, mo
     train(tiny(epochs=2), tmp_path / "run")
     nothing = torch.full((len(algorithm1.STATISTICS),), float("nan"))
     monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", lambda players, minibatches: nothing)
-    with pytest.raises(FloatingPointError, match=r"epoch 3: .*no longer finite.*learning_rate than 0\.1"):
+    words = r"epoch 3: .*no longer finite.*the last good checkpoint;.*another folder, learning_rate=0\.05"
+    with pytest.raises(FloatingPointError, match=words):
         train(tiny(epochs=3), tmp_path / "run")
     assert len(runs.Run.load(tmp_path / "run").history) == 2
+
+
+def test_a_run_that_diverges_at_once_leaves_its_folder_to_a_smaller_rate(tmp_path):
+    with pytest.raises(FloatingPointError, match="epoch 1: ") as error:
+        train(tiny(learning_rate=1e30), tmp_path / "run")
+    assert "checkpoint" not in str(error.value) and "folder" not in str(error.value)
+    assert "learning_rate=5e+29" in str(error.value)
+    assert train(tiny(learning_rate=0.05), tmp_path / "run").finished
+
+
+# The folder
+
+
+def lasting(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A finished run, with best weights beside."""
+    run = train(tiny(epochs=2), tmp_path / "run")
+    (run.folder / runs.BEST).write_bytes(b"best")
+    return run.folder
+
+
+@pytest.mark.parametrize("stop", [0, 3])
+def test_overwriting_keeps_the_old_run_until_the_new_one_has_a_checkpoint(old, monkeypatch, stop):
+    before, epoch = lasting(old), algorithm1.ITERATIONS["simultaneous"]
+    monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(epoch, stop))
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(seed=1), old, overwrite=True)
+    assert lasting(old) == before
+
+
+def test_an_overwritten_run_goes_when_the_new_one_has_a_checkpoint(old, monkeypatch):
+    seen = []
+
+    def look(epoch, game):
+        there, run = sorted({*os.listdir(old)} - {".lock"}), runs.Run.load(old)
+        seen.append((there, run.recipe.seed, len(run.history)))
+
+    def read_only_when_aside(*arguments):  # what is saved next comes in the old one's place
+        assert (old / ".before" / runs.CHECKPOINT).exists() == (not seen[1:])
+        return save(*arguments)
+
+    save = runs.save
+    monkeypatch.setattr(runs, "save", read_only_when_aside)
+    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
+    new = train(tiny(epochs=2, seed=1), old, overwrite=True, after_epoch=look)
+    assert seen == [([".before", "run.json"], 1, 0), (["checkpoint.pt", "history.csv", "run.json"], 1, 1)]
+    assert_same(new, train(tiny(epochs=2, seed=1), old.parent / "plain"))
+    assert sorted(lasting(old)) == ["checkpoint.pt", "history.csv", "run.json"]
+
+
+def test_what_a_kill_left_aside_is_not_lost_to_the_next_overwriting(old, monkeypatch):
+    before = lasting(old)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(keeping, "_put_back", lambda folder: None)  # as a kill leaves it
+        patch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(None, 0))
+        train(tiny(seed=1), old, overwrite=True)
+    assert {**lasting(old / ".before")} == before
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(None, 0))
+        train(tiny(seed=2), old, overwrite=True)
+    assert lasting(old) == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "options"),
+    [
+        ({"batch_size": 2000}, {}),
+        ({}, {"device": "gpu"}),
+        ({}, {"engine": "fast"}),
+        ({}, {"averages": [1.0]}),
+        ({}, {"start": "nowhere"}),
+        ({"noise_size": 2**31 - 1, "g_hidden": (2**31 - 1, 16)}, {}),
+    ],
+)
+def test_what_is_refused_overwrites_nothing_and_leaves_no_folder(old, fields, options):
+    before = lasting(old)
+    for folder in (old, old.parent / "new"):
+        with pytest.raises((ValueError, OSError, MemoryError)) as error:
+            gan.train(tiny(**fields), folder, overwrite=True, progress=False, **{"device": "cpu"} | options)
+        assert "\n" not in str(error.value)
+    assert lasting(old) == before and os.listdir(old.parent) == ["run"]
+
+
+def test_too_large_networks_are_one_line_and_other_errors_are_themselves():
+    cpu = torch.device("cpu")
+    for words in ("can't allocate memory", "CUDA out of memory.\nTried", "Storage size of"):
+        with pytest.raises(MemoryError, match="too little memory") as error, engine.enough_memory(cpu):
+            raise RuntimeError(words)
+        assert "\n" not in str(error.value)
+    with pytest.raises(RuntimeError, match="another"), engine.enough_memory(cpu):
+        raise RuntimeError("another")
+
+
+def test_a_run_without_a_finished_epoch_gives_way_to_any_other(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(None, 0))
+        train(tiny(), tmp_path / "run")
+    assert (tmp_path / "run" / runs.RECORD).exists()
+    assert train(tiny(seed=1), tmp_path / "run").recipe.seed == 1
+
+
+def test_a_run_whose_checkpoint_is_gone_says_how_it_is_made_again(tmp_path):
+    recipe = tiny(epochs=1)
+    run = train(recipe, tmp_path / "the run")
+    weights(run), (run.folder / runs.CHECKPOINT).unlink()
+    for epochs in (1, 2):
+        with pytest.raises(ValueError, match=r"1 epochs and no checkpoint\.pt .*: train with overwrite=True"):
+            train(tiny(epochs=epochs), run.folder)
+    with pytest.raises(FileNotFoundError, match=r"its checkpoint\.pt is gone") as error:
+        runs.Run.load(run.folder).estimate()
+    (command,) = re.findall("`python -m gan (.*)`", str(error.value))
+    assert main(shlex.split(command)) == 0
+    assert_same(run, runs.Run.load(run.folder))
+
+
+def other_data(monkeypatch):
+    digits = gan.data.load("digits")
+    inverted = dataclasses.replace(digits, x_train=255 - digits.x_train)
+    monkeypatch.setitem(gan.data.MADE, "digits", lambda: inverted)
+
+
+@pytest.mark.parametrize("how", ["train", "longer", "from", "estimate", "evaluate", "publish", "publish ema"])
+def test_other_data_than_a_run_saw_is_refused_wherever_both_are_read(tmp_path, monkeypatch, capsys, how):
+    run = train(tiny(epochs=1), tmp_path / "run", averages=[0.5])
+    before = lasting(run.folder)
+    run.estimate(), run.estimate(decay=0.5)
+    other_data(monkeypatch)
+    root = tmp_path / "results"
+    calls = {
+        "train": lambda: train(tiny(epochs=1), run.folder),
+        "longer": lambda: train(tiny(epochs=2), run.folder),
+        "from": lambda: train(tiny(epochs=2), tmp_path / "on", start=run.folder),
+        "estimate": lambda: run.estimate(decay=0.5, split="valid"),
+        "evaluate": lambda: main(["evaluate", str(run.folder)]),
+        "publish": lambda: publishing.publish(run, "x", root=root, weights="none", unfinished=True),
+        "publish ema": lambda: publishing.publish(run, "x", root=root, ema=0.5),
+    }
+    if how == "evaluate":
+        assert calls[how]() == 2
+        said = capsys.readouterr().err
+        assert "; --data-dir FOLDER says where" in said
+    else:
+        with pytest.raises(ValueError) as error:
+            calls[how]()
+        said = str(error.value)
+    assert f"{run.folder} was trained on other digits data than is loaded here" in said
+    assert sorted(os.listdir(tmp_path)) == ["run"] and lasting(run.folder) == before
+
+
+@pytest.mark.parametrize("decay", [1.0, 1.5, -0.1, math.nan])
+def test_a_decay_that_is_none_is_refused_before_anything_is_written(tmp_path, decay):
+    with pytest.raises(ValueError, match=f"averages = {decay}: a decay is at least 0 and less than 1"):
+        train(tiny(), tmp_path / "run", averages=[0.5, decay])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_without_an_average_that_is_asked_for_says_so(tmp_path):
+    train(tiny(epochs=1), tmp_path / "run", averages=[0.5])
+    assert train(tiny(epochs=1), tmp_path / "run", averages=[0, 0.5]).finished
+    with pytest.raises(ValueError, match=r"no average of decay 0\.9; it has \[0\.0, 0\.5\]"):
+        train(tiny(epochs=1), tmp_path / "run", averages=[0.9])
+    assert train(tiny(epochs=2), tmp_path / "run", averages=[0.9]).averaged(0.9)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.filterwarnings("ignore:the best sigma")
+def test_a_published_run_is_not_trained_in_place(tmp_path, overwrite):
+    run = train(tiny(epochs=1), tmp_path / "run")
+    public = publishing.publish(run, "x", root=tmp_path / "results")
+    before = lasting(public.folder)
+    words = "holds a published run: choose another" if overwrite else "train in another folder, start=(.*)$"
+    with pytest.raises(ValueError, match=words):
+        train(tiny(epochs=2), public.folder, overwrite=overwrite)
+    assert lasting(public.folder) == before
+    assert train(tiny(epochs=2), tmp_path / "on", start=public.folder).finished  # as it says
+    assert_same(public, train(tiny(epochs=1), public.folder))
+
+
+def git(folder, *arguments):
+    command = ["git", "-C", folder, "-c", "user.name=n", "-c", "user.email=e@localhost", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+def test_a_commit_is_that_of_a_repository_that_tracks_this_code(tmp_path, monkeypatch):
+    """And not that of one in which it only lies: installed into .venv, or unpacked from a zip."""
+    git(tmp_path, "init")
+    (tmp_path / "thesis.txt").write_text("years of work")
+    git(tmp_path, "add", "thesis.txt")
+    git(tmp_path, "commit", "-m", "Begin")
+    package = tmp_path / "site-packages" / "gan"
+    package.mkdir(parents=True)
+    shutil.copy(runs.__file__, package)
+    monkeypatch.setattr(runs, "__file__", str(package / "runs.py"))
+    assert runs.commit() is None
+    (tmp_path / ".gitignore").write_text("site-packages\n")
+    assert runs.commit() is None
+    git(tmp_path, "add", "--force", "site-packages")
+    git(tmp_path, "commit", "-m", "Keep gan, too")
+    head = git(tmp_path, "rev-parse", "HEAD")
+    assert runs.commit() == head
+    (package / "runs.py").write_text("changed")
+    assert runs.commit() == f"{head}-dirty"
 
 
 def test_run_json_says_where_the_run_comes_from(tmp_path):
@@ -363,6 +605,7 @@ def test_run_json_says_where_the_run_comes_from(tmp_path):
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record.keys() == {
         "recipe", "seeds", "versions", "device", "started", "seconds", "commit", "data_sha256", "engine",
+        "shape",
     }  # fmt: skip
     assert runs.parse(record["recipe"]) == run.recipe
     assert record["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
@@ -427,7 +670,7 @@ def test_a_failed_publication_leaves_the_old_one(finished, tmp_path, monkeypatch
     before = (tmp_path / "digits" / "run.json").read_bytes()
     monkeypatch.setattr(figures, "with_neighbours", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        publishing.publish(finished, "digits", root=tmp_path)
+        publishing.publish(finished, "digits", root=tmp_path, replace=True)
     assert (tmp_path / "digits" / "run.json").read_bytes() == before
     assert os.listdir(tmp_path) == ["digits"]
 

@@ -131,6 +131,12 @@ def test_bad_input_is_one_clear_line(digits, kind, n, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_k_means_does_not_take_is_refused_at_once(seed):
+    with pytest.raises(ValueError, match=f"seed = {seed}: "):
+        yardsticks.measure(gan.recipe("digits"), 10, seed)
+
+
 def test_points_have_no_yardsticks():
     with pytest.raises(ValueError, match="recipe 'figure1' has no images"):
         yardsticks.measure(gan.recipe("figure1"), 10)

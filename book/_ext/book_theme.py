@@ -1,14 +1,14 @@
 """What the theme would leave as it is: heavy scripts, English names, a repository that is not the book's.
 
 The address of a repository is set in one place, `repository: {url: …}` in _config.yml. With it come the
-buttons to it and to Binder and the link for errata and contact; without it none of them is there.
+buttons to it, to Binder and to Colab and the link for errata and contact; without it none of them is there.
 """
 
 import re
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -27,10 +27,16 @@ ROLES = {
 # What the theme itself would write: in the footer, and with the button for issues.
 WORDS = {
     "© Copyright ": "© ",
-    "title=Issue%20on%20page%20%2F": f"title={quote('勘误：')}",
+    "=Issue%20on%20page%20%2F": f"={quote('勘误：')}",
     "&amp;body=Your%20issue%20content%20here.": "",
     "&body=Your%20issue%20content%20here.": "",
+    "&issue[description]=Your%20issue%20content%20here.": "",  # GitLab's
 }
+
+# Formulas are set by MathJax: without scripts the page says so.
+FORMULA = re.compile(r'class="(?:[\w-]+ )*math[ "]')
+ARTICLE = '<article class="bd-article">'
+NO_SCRIPT = "<noscript><p>本页的公式要靠 JavaScript 排版，没有它，看到的是 TeX 代码。</p></noscript>"
 
 NAMES = {
     "Color mode": "颜色",
@@ -49,6 +55,7 @@ NAMES = {
     "Open an issue": "提出问题",
     "Launch interactive content": "在线运行",
     "Launch on Binder": "在 Binder 上运行",
+    "Launch on Colab": "在 Colab 上运行",
     "Page": "本页",
     "列印成 PDF": "打印成 PDF",
     "Show source": "源代码",
@@ -66,6 +73,8 @@ def set_repository(app: Sphinx, config: Config) -> None:
     if url := options.get("repository_url", "").rstrip("/"):
         options |= {"use_repository_button": True, "use_issues_button": True}
         options["launch_buttons"] = {"binderhub_url": "https://mybinder.org"}
+        if urlsplit(url).hostname == "github.com":  # Colab opens no other's notebooks
+            options["launch_buttons"]["colab_url"] = "https://colab.research.google.com"
         link = f'<a href="{escape(url, quote=True)}/issues">勘误与联系</a>'
         options["extra_footer"] = f'<p class="errata">{link}</p>'
 
@@ -80,8 +89,11 @@ def mend_pages(app: Sphinx, exception: Exception | None) -> None:
         mended = english.sub(lambda name: f'{name[1]}="{NAMES[name[2]]}"', ICONS.sub("", html))
         if page.name != "search.html":
             mended = SEARCH.sub("", mended)
-        for tag, named in (ROLES | WORDS).items():
-            mended = mended.replace(tag, named)
+        told = {ARTICLE: ARTICLE + NO_SCRIPT} if FORMULA.search(html) else {}
+        for tag, named in (ROLES | told).items():  # once, though a page may be one that was mended before
+            mended = mended.replace(named, tag).replace(tag, named)
+        for words, ours in WORDS.items():
+            mended = mended.replace(words, ours)
         if mended != html:
             page.write_text(mended, "utf-8")
     for script in Path(app.outdir, "_static/scripts").glob("fontawesome.js*"):

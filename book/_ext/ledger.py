@@ -1,8 +1,9 @@
 """The ledger of the paper's claims, book/claims.yml, on the pages.
 
 `{ledger}` is the whole of it, by section; `{ledger} counts` says how many claims have which verdict;
-`{claims} KEY` is the box at the head of a chapter. Evidence is linked by ordinary references, so that a
-strict build names what does not resolve.
+`{claims} KEY` is the box that closes a chapter; the role `{claim}`12`` marks the sentence that makes claim
+12, with its verdict, and leads to the evidence. Evidence is linked by ordinary references, so that a strict
+build names what does not resolve; nor does it take a mark of no claim, or the same mark twice.
 """
 
 import json
@@ -16,12 +17,18 @@ import yaml
 from docutils import nodes
 from docutils.parsers.rst import directives
 from results import comparable, figure, schedule
+from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+from sphinx.util.nodes import make_refnode
 from sphinx.util.typing import ExtensionMetadata
 
+logger = logging.getLogger(__name__)
+
 VERDICTS = {
-    "已证明": ("proved", "书中有完整的证明。"),
+    "已证明": ("proved", "书中有证明。"),
     "数值成立": (
         "numerical",
         "没有一般的证明，或者不是数学命题；旁边的代码算出的结果与它一致，每次测试都重新核对。",
@@ -31,10 +38,11 @@ VERDICTS = {
     "未能复现": ("failed", "重做了，没有得到论文的结果；得到了什么，写在说明里。"),
     "被后来工作否定或限定": (
         "qualified",
-        "2014 年以后的研究，或者本书的更正，表明它不成立，或者只在某些条件下成立。",
+        "2014 年以后的研究，或者本书的更正，表明它不成立，或者只在某些条件下成立；句子旁边简写作“限定”。",
     ),
-    "此处无法检验": ("untested", "本书没有检验；为什么，写在说明里。"),
+    "此处无法检验": ("untested", "本书没有检验；为什么，写在说明里；句子旁边简写作“未检验”。"),
 }
+SHORT = {"被后来工作否定或限定": "限定", "此处无法检验": "未检验"}
 NEEDS_NOTE = ("部分复现", "未能复现", "被后来工作否定或限定", "此处无法检验")
 SOURCES = {"paper": "", "configuration": "作者公开的配置", "book": "本书另问"}
 KINDS = {"text": "原文", "proof": "证明", "live": "检验", "run": "运行", "test": "测试", "cite": "文献"}
@@ -87,6 +95,14 @@ def reference(label: str) -> str:
 
 def badge(verdict: str) -> str:
     return f"[{verdict}]{{.verdict .verdict-{VERDICTS[verdict][0]}}}"
+
+
+def mark(claim: Claim) -> nodes.inline:
+    """A claim's number and verdict, in a few words; a screen reader says first that it is a claim."""
+    verdict = claim["verdict"]
+    told = nodes.Text(f"{claim['id']} {SHORT.get(verdict, verdict)}")
+    spoken = nodes.inline("", "主张 ", classes=["visually-hidden"])
+    return nodes.inline("", "", spoken, told, classes=["verdict", f"verdict-{VERDICTS[verdict][0]}"])
 
 
 def figures(record: Mapping[str, Any]) -> Iterator[str]:
@@ -156,6 +172,39 @@ class Claims(LedgerDirective):
             shown.append(f"{{cite:t}}`{','.join(keys)}`")
         evidence = f"{badge(claim['verdict'])} → {'、'.join(shown)}"
         return self.parse(told + claim["claim"].strip(), "", evidence)
+
+
+class Mark(SphinxRole):
+    """`{claim}`12``: the sentence before it makes claim 12."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        path = Path(self.env.srcdir, "book/claims.yml")
+        self.env.note_dependency(str(path))
+        claims = {str(claim["id"]): claim for claim in read(path)["claims"]}
+        if self.text not in claims:
+            told = f"there is no claim {self.text}; there are 1 to {len(claims)}"
+            return [], [self.inliner.reporter.error(told, line=self.lineno)]
+        self.env.metadata[self.env.docname].setdefault("claims", []).append(self.text)
+        target = {"reftype": "claim", "reftarget": self.text, "refdoc": self.env.docname}
+        return [addnodes.pending_xref("", mark(claims[self.text]), **target)], []
+
+
+def lead(
+    app: Sphinx, env: BuildEnvironment, node: nodes.Element, shown: nodes.Element
+) -> nodes.Element | None:
+    """The link from a mark to the claim's card in the ledger."""
+    if node["reftype"] != "claim":
+        return None
+    return make_refnode(app.builder, node["refdoc"], "book/ledger", f"claim-{node['reftarget']}", shown)
+
+
+def once(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of marks that are there twice, which a strict build does not take."""
+    marks = [(number, page) for page, told in env.metadata.items() for number in told.get("claims", [])]
+    for number, times in Counter(number for number, _ in marks).items():
+        if times > 1:
+            pages = ", ".join(sorted({page for marked, page in marks if marked == number}))
+            logger.warning("claim %s is marked %d times, in %s", number, times, pages)
 
 
 class Ledger(LedgerDirective):
@@ -233,4 +282,7 @@ class Ledger(LedgerDirective):
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("ledger", Ledger)
     app.add_directive("claims", Claims)
+    app.add_role("claim", Mark())
+    app.connect("missing-reference", lead)
+    app.connect("env-check-consistency", once)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

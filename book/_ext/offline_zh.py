@@ -34,25 +34,46 @@ DARK = """<style>@media (prefers-color-scheme: dark) {
 }</style>"""
 
 
+# A word, or a number with its points. Full-width letters are letters, and thousands may be set off:
+# ＧＡＮ is GAN, and 10 000, 10,000 and the formula 10\,000 are 10000.
+WORD = rf"[^\W{HAN}]+(?:\.\d+)*"
+WIDE = r"[０-９Ａ-Ｚａ-ｚ．]"
+THOUSANDS = r"(?<!\d)\d{1,3}(?:(?:[ ,\u00a0\u2009\u202f]|\\,)\d{3})+(?!\d)"
+
+
 class HanSearch(SearchLanguage):
-    """Han characters are indexed singly and in pairs of neighbours, other words as they are.
+    """Han characters are indexed singly and in pairs of neighbours, words and numbers as they are.
 
     A page is found where it holds all pairs of the query: no dictionary that could cut the text in
-    one way and the query in another. `split` reads the text and `js_splitter_code` the query.
+    one way and the query in another. `split` reads the text and `js_splitter_code` the query, in place
+    of Sphinx's own parser, which leaves out numbers, and finds titles for a query without words.
     """
 
     lang = "zh"
     language_name = "Chinese"
     js_splitter_code = rf"""
+const narrow = (query) => query.trim()
+  .replace(/{WIDE}/gu, (c) => String.fromCharCode(c.charCodeAt(0) - 0xfee0))
+  .replace(/{THOUSANDS}/gu, (number) => number.replace(/\D/g, ""));
 var splitQuery = (query) =>
-  (query.match(/[{HAN}]+|(?:(?![{HAN}])[\p{{L}}\p{{N}}_])+/gu) || []).flatMap((word) =>
+  (query.match(/[{HAN}]+|(?:(?![{HAN}])[\p{{L}}\p{{N}}_])+(?:\.\d+)*/gu) || []).flatMap((word) =>
     /^[{HAN}]{{2}}/.test(word) ? [...word].slice(1).map((c, i) => word[i] + c) : [word]);
+Search._parseQuery = (query) => {{
+  const terms = new Set(splitQuery(narrow(query).toLowerCase()));
+  localStorage.setItem("sphinx_highlight_terms", [...terms].join(" "));
+  return [narrow(query), terms, new Set(), terms, terms];
+}};
+const find = Search._performSearch;
+Search._performSearch = (query, terms, ...rest) => terms.size ? find(query, terms, ...rest) : [];
+_ready(() => new URLSearchParams(location.search).get("q") === "" && Search.performSearch(""));
 """
 
     def split(self, input: str) -> list[str]:
-        runs = re.findall(f"[{HAN}]+", input)
+        text = re.sub(WIDE, lambda c: chr(ord(c[0]) - 0xFEE0), input)
+        joined = re.sub(THOUSANDS, lambda number: re.sub(r"\D", "", number[0]), text)
+        runs = re.findall(f"[{HAN}]+", text)
         pairs = ("".join(pair) for run in runs for pair in pairwise(run))
-        return [*re.findall(rf"[^\W{HAN}]+", input), *chain.from_iterable(runs), *pairs]
+        return [*re.findall(WORD, f"{text}\n{joined}"), *chain.from_iterable(runs), *pairs]
 
     def stem(self, word: str) -> str:
         return word.lower()

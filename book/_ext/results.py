@@ -5,6 +5,10 @@ measurements that are kept beside them. Each record is a list of what is known o
 phone.
 `{rerun} NAME …` shows the commands that make runs or sweeps again, and how long they took; a name may be a
 pattern, mnist-s[0-9] or sweep/*.
+`{runs} started` lists the trainings of started.csv; the role `{started}`mnist seed=1 发散`` is how many of
+them are of this recipe, with these cells or changed fields, and these words in how they ended.
+`{recorded}`NAME WHAT`` is a number of a record, so that no page types it: `mnist nats`, `mnist epochs`,
+`faces plan` (the length of its recipe), `bench/cpu seconds`, `mnist recipe.momentum_epochs`.
 """
 
 import json
@@ -17,7 +21,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.typing import ExtensionMetadata
 
 FILES = {
@@ -190,7 +194,7 @@ def yardstick_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
 def bench_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
     versions = {"Python": record["python"], "torch": record["torch"]}
     told = {**record, "device": record["machine"], "versions": versions}
-    return [("图像", record["images"]), ("轮流", f"{record['rounds']} 轮"), *origin(told)]
+    return [("图像", record["images"]), ("轮流", f"{record['rounds']} 遍"), *origin(told)]
 
 
 def sweep_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
@@ -226,17 +230,14 @@ def settings(record: Mapping[str, Any]) -> str:
     """The `-p` of a record's recipe: what differs from the recipe of its name."""
     from gan import recipes
 
-    recipe = recipes.parse(dict(record["recipe"]))
-    preset = recipes.recipe(recipe.name)
-    changed = [f for f in type(recipe).model_fields if getattr(recipe, f) != getattr(preset, f)]
-    return " ".join([recipe.name, *(f"-p {f} {getattr(recipe, f)}" for f in changed)])
+    return recipes.words(recipes.parse(dict(record["recipe"])))
 
 
 def commands(name: str, record: Mapping[str, Any]) -> list[str]:
     """The command lines that make the record `name`, a run's or that of a sweep, again."""
     if "scores" not in record:
         train = f"python -m gan train {settings(record)} --out runs/{name}"
-        return [train, f"python -m gan publish runs/{name} {name}"]
+        return [train, f"python -m gan publish runs/{name} {name} --replace"]
     decays = sorted({score["decay"] for score in record["scores"]} - {0.0, record["recipe"]["ema"]})
     every = min(score["epoch"] for score in record["scores"])
     averages = "".join(f" --average {decay:g}" for decay in decays)
@@ -279,13 +280,101 @@ class Rerun(SphinxDirective):
         return [block, nodes.paragraph("", "", *joined(ends, "；"), nodes.Text("。"), classes=["provenance"])]
 
 
+def trainings(env: BuildEnvironment) -> list[dict[str, str]]:
+    from gan.book import started
+
+    return [line for path in depend(env, started.FILE) for line in started.read(path)]
+
+
+def such(lines: Iterable[dict[str, str]], question: str) -> list[dict[str, str]]:
+    """The trainings that a question is about: `RECIPE cell=value changed_field=value words …`."""
+    recipe, *rest = question.split()
+    cells = [one for one in rest if "=" in one]
+
+    def fits(line: dict[str, str], cell: str) -> bool:
+        name, _, value = cell.partition("=")
+        return line[name] == value if name in line else cell in line["changed"].split()
+
+    found = [one for one in lines if one["recipe"] == recipe and all(fits(one, cell) for cell in cells)]
+    if not found:
+        raise ValueError(f"started.csv has no training of {' '.join([recipe, *cells])}")
+    return [one for one in found if all(word in one["end"] for word in rest if word not in cells)]
+
+
+class Started(SphinxRole):
+    """`{started}`QUESTION``: how many trainings there were."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        try:
+            count = len(such(trainings(self.env), self.text))
+        except ValueError as error:
+            return [], [self.inliner.reporter.error(str(error), line=self.lineno)]
+        return [nodes.inline("", str(count), classes=["record"])], []
+
+
+def recorded(env: BuildEnvironment, name: str, what: str) -> str:
+    """A number of the record ``name``, a run's or `sweep/NAME`; ValueError, one line, where there is none."""
+    from gan import recipes
+
+    paths = depend(env, f"{name}/run.json") or depend(env, f"{name}.json")
+    if what == "plan" and not paths:
+        return str(recipes.recipe(name).epochs)
+    if not paths:
+        raise ValueError(f"book/results holds no {name}")
+    record = json.loads(paths[0].read_text(encoding="utf-8"))
+    tell = {
+        "nats": lambda: figure(record["metrics"]["parzen"]),
+        "epochs": lambda: str(epochs(record)),
+        "plan": lambda: str(recipes.recipe(record["recipe"]["name"]).epochs),
+        "seconds": lambda: duration(record["seconds"]),
+    }
+    try:
+        if what in tell:
+            return tell[what]()
+        for part in what.split("."):
+            record = record[part]
+        return f"{record:g}"
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{name} has no number {what}") from None
+
+
+class Recorded(SphinxRole):
+    """`{recorded}`NAME WHAT``."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        try:
+            name, _, what = self.text.partition(" ")
+            return [nodes.inline("", recorded(self.env, name, what), classes=["record"])], []
+        except ValueError as error:
+            return [], [self.inliner.reporter.error(str(error), line=self.lineno)]
+
+
+def training(line: Mapping[str, str]) -> nodes.list_item:
+    """A training in one paragraph."""
+    from gan import recipes
+    from gan.book import started
+
+    told = [f"种子 {line['seed']}", line["started"][:10], line["machine"]]
+    told += [f"{line['epochs']} 轮" if line["epochs"] else "", line["end"]]
+    parts: list[nodes.Node] = [code(part) for part in (line["recipe"], *line["changed"].split())]
+    paragraph = nodes.paragraph("", "", *joined([*parts, *map(nodes.Text, filter(None, told))]))
+    for nats, split, name in started.figures(line):
+        where = f"（{SPLITS[split]}）" if split in SPLITS else ""
+        if comparable({"recipe": recipes.recipe(line["recipe"]).model_dump()}):
+            paragraph += nodes.Text(f"；{nats.replace('-', '−')} 纳特{where}")
+        paragraph += [nodes.Text("，发布为 "), code(name)] if name != "-" else []
+    return nodes.list_item("", paragraph)
+
+
 class Runs(SphinxDirective):
-    """`{runs} KIND`: the records of `FILES`, each under its name."""
+    """`{runs} KIND`: the records of `FILES`, each under its name; `{runs} started`: every training."""
 
     optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        kind = directives.choice(self.arguments[0], tuple(FILES)) if self.arguments else "runs"
+        kind = directives.choice(self.arguments[0], (*FILES, "started")) if self.arguments else "runs"
+        if kind == "started":
+            return [nodes.bullet_list("", *map(training, trainings(self.env)))]
         paths = depend(self.env, FILES[kind])
         records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
         names = [path.parent.name if kind == "runs" else path.stem for path in paths]
@@ -316,5 +405,7 @@ def outdated(
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("runs", Runs)
     app.add_directive("rerun", Rerun)
+    app.add_role("started", Started())
+    app.add_role("recorded", Recorded())
     app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import parzen, runs
+from .. import data, files, parzen, runs
+from ..keeping import differing
 from ..layers import save_weights
 from ..nets import Generator
 from ..recipes import Recipe, parse
 from ..recipes import recipe as preset
 from ..training import Game, train
+from . import places
 
 
 def sweep(
@@ -26,25 +28,31 @@ def sweep(
     *,
     every: int = 10,
     averages: Sequence[float] = (),
-    results: str | os.PathLike[str] = "book/results/sweep",
+    results: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     data_dir: str | os.PathLike[str] | None = None,
     **how: Any,
 ) -> Path:
     """Train ``recipe`` in ``out`` (else below runs/), and follow it in the file of that name in ``results``.
+
+    That is a checkout's book/results/sweep, if no other folder is given.
 
     The file holds run.json's fields and ``scores``, for each ``every`` epochs: the figures on the validation
     split (`gan.parzen.estimate`) of G's last weights, ``decay`` 0, and of their averages with decays
     ``averages``, whether or not the recipe has one; G's weights at the best of the recipe's own figures are
     kept beside the run (`gan.Run.best`). A sweep that was stopped, or is to be longer, goes on.
     ``how`` is for `gan.train`.
+
+    ValueError: the file there has scores of another recipe, or on other data, and not ``overwrite``.
     """
     if every < 1:
         raise ValueError(f"every = {every}: it must be a number of epochs, at least 1")
     own = preset(recipe.name).epochs  # a longer sweep goes on, in the same folder and file
     out = Path(out or runs.default_folder(recipe.model_copy(update={"epochs": own})))
-    path = Path(results) / f"{out.name}.json"
+    path = Path(results or places.results("results=FOLDER") / "sweep")
+    path /= f"{files.plain_word(out.resolve().name)}.json"
     decays = sorted({0.0, recipe.ema, *averages})
-    scores = _before(path, recipe)
+    scores = [] if overwrite else _before(path, recipe, data.load(recipe.dataset, data_dir).digest)
 
     def score(epoch: int, game: Game) -> None:
         if epoch % every and epoch != recipe.epochs:
@@ -62,17 +70,25 @@ def sweep(
     def write(record: dict[str, Any]) -> None:
         runs.write_json(path, record | {"scores": scores})
 
-    run = train(recipe, out, averages=averages, after_epoch=score, data_dir=data_dir, **how)
+    how |= {"averages": averages, "overwrite": overwrite, "data_dir": data_dir}
+    run = train(recipe, out, after_epoch=score, **how)
     write(run.record)
     return path
 
 
-def _before(path: Path, recipe: Recipe) -> list[dict[str, Any]]:
-    """The scores in ``path``, where they are of a beginning of ``recipe``'s run."""
-    record = json.loads(path.read_text()) if path.exists() else None
-    if record and parse(record["recipe"]).model_copy(update={"epochs": recipe.epochs}) == recipe:
+def _before(path: Path, recipe: Recipe, digest: str) -> list[dict[str, Any]]:
+    """The scores in ``path``, which must be of a beginning of ``recipe``'s run, or of a longer one."""
+    if not path.exists():
+        return []
+    record = json.loads(path.read_text("utf-8"))
+    there = parse(record["recipe"])
+    if fields := differing(there.model_copy(update={"epochs": recipe.epochs}), recipe):
+        what = f"another recipe ({fields})"
+    elif record["data_sha256"] != digest:
+        what = f"other {recipe.dataset} data"
+    else:
         return record["scores"]
-    return []
+    raise ValueError(f"{path} has the scores of {what}: choose another folder, or overwrite=True")
 
 
 def _keep_best(folder: Path, generator: Generator, epoch: int) -> None:

@@ -6,9 +6,10 @@ image grids are `PIL.Image`s, enlarged by whole pixels and never interpolated.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -19,7 +20,7 @@ import seaborn as sns
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -152,6 +153,26 @@ def parzen_curve(estimate: Estimate) -> Figure:
     return figure
 
 
+def traces(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], **axis: Any) -> Figure:
+    """Curves (x, y) side by side in greys and strokes, each named at its end; ``axis`` is for Axes.set."""
+    strokes = ["-", "--", "-.", ":"]
+    with style():
+        figure = Figure(figsize=(4.6, 2.9), layout="constrained")
+        axes = figure.subplots()
+        for (x, y), stroke in zip(curves.values(), itertools.cycle(strokes), strict=False):
+            axes.plot(x, y, color=COLOURS["other"], linestyle=stroke)
+        ends = sorted((float(np.asarray(y)[-1]), float(np.asarray(x)[-1]), n) for n, (x, y) in curves.items())
+        wide, high = np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())
+        placed: list[tuple[float, float]] = []
+        for height, x, name in ends:  # so that the names of lines that end together do not touch
+            near = [other + 0.08 * high for at, other in placed if abs(x - at) < 0.25 * wide]
+            placed.append((x, max([height, *near])))
+            label(axes, *placed[-1], name, COLOURS["other"])
+        axes.set(**axis)
+        axes.margins(x=0)
+    return figure
+
+
 def tile(images: NDArray, columns: int, gap: int = 1) -> NDArray[np.uint8]:
     """Images (n, c, h, w) in [0, 1] -> one picture, uint8 (height, width, c + 1), the last being alpha.
 
@@ -169,10 +190,25 @@ def tile(images: NDArray, columns: int, gap: int = 1) -> NDArray[np.uint8]:
 
 
 def picture(array: NDArray[np.uint8], width: int = 720) -> Image.Image:
-    """A tiled picture (h, w, c + 1), enlarged by a whole factor to at most ``width`` pixels, or as it is."""
+    """A tiled picture (h, w, c + 1), enlarged by a whole factor to at most ``width`` pixels, or as it is.
+
+    One in colour has a palette, of 255 colours of its own: noise, which no PNG can pack, then takes a third.
+    """
     factor = max(1, width // array.shape[1])
     image = Image.fromarray(array)
+    if image.mode == "RGBA":
+        image = _with_palette(array)
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def _with_palette(array: NDArray[np.uint8]) -> Image.Image:
+    """A picture (h, w, 4), alpha 0 or 255, in the nearest of 255 colours and one that is transparent."""
+    colours = Image.fromarray(array[:, :, :3])
+    colours = colours.quantize(255, Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
+    image = Image.fromarray(np.where(array[:, :, 3] > 0, np.asarray(colours), 255).astype(np.uint8), "P")
+    image.putpalette([*(colours.getpalette() or []), *[0] * 768][:768])
+    image.info["transparency"] = 255
+    return image
 
 
 def from_file(path: str | os.PathLike[str]) -> Image.Image:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import data
-from ..keeping import film_of
+from ..keeping import differing, film_of
 from ..layers import pack, save_weights, unpack
 from ..nets import Generator
 from ..parzen import estimate
 from ..recipes import Recipe
-from ..runs import HISTORY, Run, write_record
-from . import figures
+from ..runs import HISTORY, RECORD, Run, write_record
+from . import figures, places, started
 
 LARGEST = 6_000_000  # bytes of a published network, more is not kept
 KEPT = ("all", "generators", "generator", "none")
@@ -32,14 +32,19 @@ def publish(
     run: Run,
     name: str,
     *,
-    root: str | os.PathLike[str] = "book/results",
+    root: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     z_seed: int = 0,
     ema: float | None = None,
     unfinished: bool = False,
+    replace: bool = False,
     weights: str = "all",
 ) -> Run:
     """Write ``run`` to ``root/name`` as a published run, whole or not at all, and return that.
+
+    ``root`` is a checkout's book/results/, if no other is given; ``name`` is one plain word. What stands
+    there under this name stays until the new run is whole; it stays for good where it is of another
+    recipe, or without ``replace``. Its line in ``root/started.csv`` is added, or put right.
 
     The weights are rounded first, to 8 bits each, or to 16 where that would move a figure by half its
     standard error; all figures and pictures are made with them: what is published is what was measured. The
@@ -54,21 +59,58 @@ def publish(
     do not depend on how many are to follow. ``weights``: "all" are kept, those of all "generators", of the
     "generator" that is sampled from, or "none".
     """
+    root = Path(root or places.results())
+    place = root / places.name_of_run(name)
     dataset = _check(run, unfinished, weights, data_dir)
-    root = Path(root)
+    recipe = _recipe(run, ema)
+    _check_place(place, recipe, replace)
+    end = started.FINISHED if run.finished else started.STOPPED
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
         part = Path(scratch) / name
         part.mkdir()
         run = Run.load(_as_it_stands(run.folder, Path(scratch) / "run"))  # not the caller's networks
-        changed = {"epochs": len(run.history)} | ({} if ema is None else {"ema": ema})
-        recipe = run.recipe.model_copy(update=changed)
-        run = replace(run, recipe=recipe, record=run.record | {"recipe": recipe.model_dump(mode="json")})
+        record = run.record | {"recipe": recipe.model_dump(mode="json")}
+        run = dataclasses.replace(run, recipe=recipe, record=record)
         _write(part, run, dataset, z_seed, weights, film_of(run) if ema is None else {}, data_dir)
-        if (root / name).exists():
-            shutil.rmtree(root / name)
-        os.replace(part, root / name)
-    return Run.load(root / name)
+        _exchange(part, place, Path(scratch) / "before")
+    public = Run.load(place)
+    started.note(public, end, root, name)
+    return public
+
+
+def _recipe(run: Run, ema: float | None) -> Recipe:
+    """What ``run`` is published as a run of."""
+    if ema is not None:
+        run.averaged(ema)  # ValueError where it was not kept
+    return run.recipe.model_copy(
+        update={"epochs": len(run.history)} | ({} if ema is None else {"ema": float(ema)})
+    )
+
+
+def _check_place(place: Path, recipe: Recipe, replace: bool) -> None:
+    """ValueError where something stands in ``place`` that no run of ``recipe`` may come in place of."""
+    if not place.exists():
+        return
+    if not (place / RECORD).exists():
+        raise ValueError(f"{place} is there, and no published run: choose another name")
+    there = Run.load(place).recipe
+    if fields := differing(there.model_copy(update={"epochs": recipe.epochs}), recipe):
+        raise ValueError(f"{place} holds a run of another recipe ({fields}): choose another name")
+    if not replace:
+        raise ValueError(f"{place} is published already: choose another name, or replace=True")
+
+
+def _exchange(new: Path, place: Path, aside: Path) -> None:
+    """Put ``new`` in ``place``, and what was there ``aside``; or leave it as it was."""
+    try:
+        if place.exists():
+            os.replace(place, aside)
+        os.replace(new, place)
+    except BaseException:
+        if aside.exists():
+            os.replace(aside, place)
+        raise
 
 
 def _write(
@@ -110,17 +152,16 @@ def _check(run: Run, unfinished: bool, weights: str, data_dir: str | os.PathLike
     if not run.finished and not unfinished:
         raise ValueError(
             f"{run.folder} has {done} of {run.recipe.epochs} epochs: finish it before publishing, or publish "
-            f"it as it stands with --unfinished"
+            f"it as it stands, unfinished=True"
         )
     if not done:
         raise ValueError(f"{run.folder} has no finished epoch: there is nothing to publish yet")
-    if len(data.SHAPES[run.recipe.dataset]) < 3:
+    dataset = data.load(run.recipe.dataset, data_dir)
+    if len(dataset.shape) < 3:
         raise ValueError(
             f"{run.folder} was trained on {run.recipe.dataset}, which has no images, as a published run must"
         )
-    dataset = data.load(run.recipe.dataset, data_dir)
-    if run.record["data_sha256"] != dataset.digest:
-        raise ValueError(f"{run.folder} was trained on other {dataset.name} data than is loaded here")
+    run.compare(dataset)
     return dataset
 
 

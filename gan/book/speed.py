@@ -46,7 +46,7 @@ GOALS: list[tuple[str, str, str, dict[str, float]]] = [
 def load(device: str = "cpu") -> dict[str, Any]:
     """What `python -m gan bench` wrote to book/results/bench/, seen from here or from a folder above."""
     path = find_result(f"bench/{device}.json", "no benchmark (`make bench` writes it)")
-    return json.loads(path.read_text()) | {"on": device}
+    return json.loads(path.read_text("utf-8")) | {"on": device}
 
 
 def provenance(record: dict[str, Any]) -> HTML:
@@ -77,7 +77,9 @@ def goals(record: dict[str, Any]) -> pd.DataFrame:
             reached = measured <= goal if number == "seconds" else measured >= goal
             told = {"实测": shown[number](measured), "达到": "是" if reached else "否"}
         sign = "≤ " if number == "seconds" else "≥ "
-        rows.append({"项目": name, "做法": CONTESTANTS[contestant], "目标": sign + shown[number](goal)} | told)
+        rows.append(
+            {"项目": name, "做法": CONTESTANTS[contestant], "目标": sign + shown[number](goal)} | told
+        )
     return pd.DataFrame(rows)
 
 

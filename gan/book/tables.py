@@ -1,8 +1,7 @@
-"""What the book's notebooks share: refusing unknown parameters, and showing where a number comes from."""
+"""The tables of the book's notebooks, and where a number comes from."""
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from IPython.display import HTML
 from ..recipes import Recipe, parse
 from ..recipes import recipe as preset_of
 from ..runs import Run, find_result, published
+from .opening import check_parameters as check_parameters  # where it stood
 from .yardsticks import sharpness
 
 PROVENANCE = (
@@ -61,23 +61,6 @@ STAND_INS = {
     "noise": "均匀噪声",
 }
 """Those of `gan.book.yardsticks`, for the book's tables."""
-
-
-def check_parameters(cells: Sequence[str]) -> None:
-    """Refuse a parameter that a notebook lacks; ``cells`` is IPython's ``In``.
-
-    papermill puts the parameters that it is given into a cell of their own, right after the cell
-    tagged ``parameters``, and only warns of a name that this cell lacks; here it is a ValueError.
-    """
-    for defaults, injected in pairwise(cells):
-        if not injected.startswith("# Parameters\n"):
-            continue
-        known = _assigned(defaults)
-        if unknown := _assigned(injected) - known:
-            raise ValueError(
-                f"this notebook has no parameter {', '.join(sorted(unknown))}; "
-                f"it has: {', '.join(sorted(known))}"
-            )
 
 
 def provenance(run: Run) -> HTML:
@@ -135,7 +118,7 @@ def table1(*names: str) -> pd.DataFrame:
 def course(run: Run) -> dict[str, Any] | None:
     """What a sweep wrote of a published ``run`` to book/results/course/, where it was followed."""
     path = run.folder.parent / "course" / f"{run.folder.name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
 
 
 def last_weights(record: Mapping[str, Any]) -> dict[int, float]:
@@ -220,7 +203,7 @@ def likelihoods(estimates: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 def yardsticks(name: str = "mnist") -> dict[str, Any]:
     """What `python -m gan yardsticks` wrote to book/results/yardsticks/, seen as `bench` sees it."""
     path = find_result(f"yardsticks/{name}.json", f"no yardsticks (`python -m gan yardsticks {name}`)")
-    return json.loads(path.read_text())
+    return json.loads(path.read_text("utf-8"))
 
 
 def scores(dataset: str = "mnist") -> pd.DataFrame:
@@ -345,7 +328,7 @@ def score_table(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def ladder(found: pd.DataFrame) -> dict[str, tuple[str, float, float]]:
-    """For `drawings.ladder`: Table 1's MNIST figures and those of `scores`, but for those below −100 nats.
+    """For `experiments.ladder`: Table 1's MNIST figures and those of `scores`, but for those below −100 nats.
 
     A name -> whose it is, nats, and the ± beside it: between seeds, or with one seed between test images.
     """
@@ -407,7 +390,7 @@ def _figure(estimate: Mapping[Any, Any]) -> str:
 def sweeps(recipe: str) -> list[dict[str, Any]]:
     """What `python -m gan sweep` wrote of ``recipe`` to book/results/sweep/, the recipe as it is first."""
     folder = find_result(f"sweep/{recipe}.json", "no sweep (`python -m gan sweep` writes it)").parent
-    records = [json.loads(path.read_text()) for path in folder.glob(f"{recipe}*.json")]
+    records = [json.loads(path.read_text("utf-8")) for path in folder.glob(f"{recipe}*.json")]
     return sorted(
         (record for record in records if record["recipe"]["name"] == recipe),
         key=lambda record: (len(_changes(record)), _changes(record)),
@@ -457,9 +440,3 @@ def _changes(record: dict[str, Any]) -> str:
 
 def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _assigned(source: str) -> set[str]:
-    """The names that a cell of plain assignments gives a value to."""
-    targets = [t for node in ast.parse(source).body if isinstance(node, ast.Assign) for t in node.targets]
-    return {target.id for target in targets if isinstance(target, ast.Name)}

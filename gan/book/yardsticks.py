@@ -122,11 +122,13 @@ def measure(
     Each of ``rows`` has a kind's ``name``, its ``estimate`` (`gan.parzen.estimate_samples`), its mean
     `sharpness`, and the ``seconds`` that making and measuring it took.
 
-    ValueError for points, and for an ``n`` out of range.
+    ValueError for points, and for an ``n`` or a ``seed`` out of range.
     """
-    if len(data.SHAPES[recipe.dataset]) < 3:
-        raise ValueError(f"recipe {recipe.name!r} has no images: yardsticks are made of images")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed = {seed}: k-means takes those from 0 on that are less than 2^32")
     dataset = data.load(recipe.dataset, data_dir)
+    if len(dataset.shape) < 3:
+        raise ValueError(f"recipe {recipe.name!r} has no images: yardsticks are made of images")
     train = data.as_samples(dataset.split(recipe.valid)[0], recipe.scaling)
     record = runs.new_record(recipe, torch.device("cpu"), dataset)
     rows: list[dict[str, Any]] = []
@@ -139,7 +141,7 @@ def measure(
             | {"sharpness": float(sharpness(samples).mean()), "seconds": round(time.monotonic() - begin, 1)}
         )
     return record | {
-        "recipe": recipe.name,
+        "recipe": runs.default_folder(recipe).name,
         "seeds": {"stand_ins": seed},
         "seconds": round(sum(row["seconds"] for row in rows), 1),
         "iterations": ITERATIONS,

@@ -1,0 +1,177 @@
+// Lines, arrows and words on a canvas, in the book's colours (gan/book/figures.py): crisp on any screen, and redrawn
+// when its size or the theme changes.
+
+/** @typedef {"data" | "generator" | "discriminator" | "optimum" | "exact" | "other"} Meaning */
+/** @typedef {{left: number, right: number, top: number, bottom: number}} Box */
+
+/** @type {Record<Meaning, {variable: string, dash: number[], width: number}>} */
+const LINES = {
+  data: { variable: "--book-data", dash: [2, 3], width: 2 },
+  generator: { variable: "--book-generator", dash: [], width: 2 },
+  discriminator: { variable: "--book-discriminator", dash: [6, 4], width: 2 },
+  optimum: { variable: "--book-optimum", dash: [], width: 1.2 },
+  exact: { variable: "--book-exact", dash: [], width: 1.2 },
+  other: { variable: "--live-other", dash: [], width: 1.5 },
+}
+
+/**
+ * A canvas `height` CSS pixels high and as wide as its place, drawn by `draw` whenever that is due.
+ * @param {HTMLCanvasElement} canvas @param {(width: number) => number} height of that width
+ * @param {(context: CanvasRenderingContext2D, width: number, height: number) => void} draw
+ * @returns {() => void} draws again, in the next frame
+ */
+export function keepDrawn(canvas, height, draw) {
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"))
+  let due = false
+  const now = () => {
+    due = false
+    const width = canvas.clientWidth, high = height(width), scale = window.devicePixelRatio || 1
+    if (!width) return
+    canvas.style.height = `${high}px`
+    canvas.width = Math.round(width * scale)
+    canvas.height = Math.round(high * scale)
+    context.setTransform(scale, 0, 0, scale, 0, 0)
+    context.lineJoin = "round"
+    draw(context, width, high)
+  }
+  const again = () => {
+    if (!due) requestAnimationFrame(now)
+    due = true
+  }
+  new ResizeObserver(again).observe(canvas)
+  new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme"] })
+  return again
+}
+
+/** Data coordinates on a part of a canvas. */
+export class Axes {
+  /** @param {CanvasRenderingContext2D} context @param {Box} box in pixels @param {[number, number]} x limits
+   * @param {[number, number]} y limits */
+  constructor(context, box, x, y) {
+    this.context = context
+    this.box = box
+    this.xLimits = x
+    this.yLimits = y
+    this.style = getComputedStyle(context.canvas)
+  }
+
+  /** @param {number} x */
+  x(x) {
+    const { box, xLimits: [low, high] } = this
+    return box.left + ((x - low) / (high - low)) * (box.right - box.left)
+  }
+
+  /** @param {number} y */
+  y(y) {
+    const { box, yLimits: [low, high] } = this
+    return box.bottom - ((y - low) / (high - low)) * (box.bottom - box.top)
+  }
+
+  /** @param {Meaning | "text"} meaning */
+  colour(meaning) {
+    return meaning === "text" ? this.style.color : this.style.getPropertyValue(LINES[meaning].variable).trim()
+  }
+
+  /** @param {Meaning} meaning @param {() => void} path */
+  stroke(meaning, path) {
+    const { context } = this, { dash, width } = LINES[meaning]
+    context.strokeStyle = this.colour(meaning)
+    context.setLineDash(dash)
+    context.lineWidth = width
+    context.beginPath()
+    path()
+    context.stroke()
+    context.setLineDash([])
+  }
+
+  /** A line through points, broken where y is NaN. @param {ArrayLike<number>} xs @param {ArrayLike<number>} ys
+   * @param {Meaning} meaning */
+  line(xs, ys, meaning) {
+    const { context, box } = this
+    context.save()
+    context.beginPath()
+    context.rect(box.left, box.top - 1, box.right - box.left, box.bottom - box.top + 2)
+    context.clip()
+    this.stroke(meaning, () => {
+      let on = false
+      for (let i = 0; i < xs.length; i++) {
+        if (Number.isNaN(ys[i])) { on = false; continue }
+        const x = this.x(xs[i]), y = Math.max(-1e4, Math.min(1e4, this.y(ys[i])))
+        if (on) context.lineTo(x, y)
+        else context.moveTo(x, y)
+        on = true
+      }
+    })
+    context.restore()
+  }
+
+  /** @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 @param {Meaning} meaning
+   * @param {number} head its length in pixels */
+  arrow(x0, y0, x1, y1, meaning, head = 5) {
+    const { context } = this, [a, b, c, d] = [this.x(x0), this.y(y0), this.x(x1), this.y(y1)]
+    const length = Math.hypot(c - a, d - b)
+    if (length < 0.5) return
+    const size = Math.min(head, length), u = ((c - a) / length) * size, v = ((d - b) / length) * size
+    context.strokeStyle = context.fillStyle = this.colour(meaning)
+    context.lineWidth = 1
+    context.beginPath()
+    context.moveTo(a, b)
+    context.lineTo(c - u / 2, d - v / 2)
+    context.stroke()
+    context.beginPath()
+    context.moveTo(c, d)
+    context.lineTo(c - u - v / 2.5, d - v + u / 2.5)
+    context.lineTo(c - u + v / 2.5, d - v - u / 2.5)
+    context.fill()
+  }
+
+  /** @param {number} x @param {number} y @param {Meaning} meaning @param {number} radius in pixels */
+  dot(x, y, meaning, radius) {
+    this.context.fillStyle = this.colour(meaning)
+    this.context.beginPath()
+    this.context.arc(this.x(x), this.y(y), radius, 0, 2 * Math.PI)
+    this.context.fill()
+  }
+
+  /** A straight rule in the text's colour. @param {number} x0 @param {number} y0 @param {number} x1
+   * @param {number} y1 */
+  rule(x0, y0, x1, y1) {
+    const { context } = this
+    context.strokeStyle = this.colour("text")
+    context.lineWidth = 1
+    context.beginPath()
+    context.moveTo(this.x(x0), this.y(y0))
+    context.lineTo(this.x(x1), this.y(y1))
+    context.stroke()
+  }
+
+  /** Words at a place in pixels; in `$p_data$` what follows _ is set low, and all is slanted.
+   * @param {string} words @param {number} x @param {number} y @param {Meaning | "text"} meaning
+   * @param {CanvasTextAlign} align */
+  text(words, x, y, meaning = "text", align = "left") {
+    const { context } = this, formula = words.startsWith("$")
+    const [main, low = ""] = formula ? words.slice(1, -1).split("_") : [words]
+    const family = formula ? 'italic 15px "STIX Two Text", "Cambria", "Times New Roman", serif' : `12px ${this.style.fontFamily}`
+    context.fillStyle = this.colour(meaning)
+    context.textBaseline = "middle"
+    context.textAlign = "left"
+    context.font = family
+    const width = context.measureText(main).width, small = family.replace("15px", "11px")
+    context.font = small
+    const all = width + context.measureText(low).width
+    const start = align === "right" ? x - all : align === "center" ? x - all / 2 : x
+    context.fillText(low, start + width, y + 4)
+    context.font = family
+    context.fillText(main, start, y)
+  }
+
+  /** A number line at the left: a rule and ticks with their numbers. @param {number[]} ticks
+   * @param {(tick: number) => string} say */
+  ticks(ticks, say = String) {
+    this.rule(this.xLimits[0], ticks[0], this.xLimits[0], ticks[ticks.length - 1])
+    for (const tick of ticks) {
+      this.text(say(tick), this.box.left - 6, this.y(tick), "text", "right")
+      this.context.fillRect(this.box.left - 4, this.y(tick) - 0.5, 4, 1)
+    }
+  }
+}
