@@ -7,8 +7,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,11 @@ from gan import theory
 
 ROOT = Path(__file__).resolve().parents[1]
 PROOFS = ROOT / "proofs"
+sys.path.insert(0, str(ROOT / "book/_ext"))
+try:
+    import proofs
+finally:
+    sys.path.remove(str(ROOT / "book/_ext"))
 FILES = re.findall(r"^(\w+)\.v$", (PROOFS / "_CoqProject").read_text(), re.M)
 FINITE = FILES[: FILES.index("Densities")]
 
@@ -42,16 +47,13 @@ def gaps(text: str) -> list[str]:
     return re.findall(GAPS, text) + re.findall(r"^(?:Hypothes[ie]s|Variables?|Context)\b", outside, re.M)
 
 
-@cache
-def library() -> Path:
-    where = subprocess.run(["coqc", "-where"], capture_output=True, text=True, check=True)
-    return Path(where.stdout.strip(), "user-contrib")
-
-
 def need(*packages: str) -> None:
-    """Skip without Coq or one of its packages; where CI=true, fail."""
-    missing = [] if shutil.which("coqc") else ["coqc"]
-    missing = missing or [name for name in packages if not (library() / name).is_dir()]
+    """Skip without the Coq that the proofs are written for, or one of its packages; where CI=true, fail."""
+    missing = ["Coq 8.16", *packages]
+    if coqc := shutil.which("coqc"):
+        version, where = (subprocess.check_output([coqc, how], text=True) for how in ("--version", "-where"))
+        missing = [] if "version 8.16" in version else ["Coq 8.16"]
+        missing += [name for name in packages if not Path(where.strip(), "user-contrib", name).is_dir()]
     if missing and os.environ.get("CI") == "true":
         pytest.fail(f"{missing[0]} is needed, and not found")
     if missing:
@@ -111,6 +113,31 @@ def test_nothing_is_taken_for_granted(name):
 def test_a_gap_would_be_seen(text):
     assert gaps(text)
     assert not gaps("Section A.\nHypotheses (a : x).\nContext {X : Type}.\nEnd A.\nTheorem a : b.\n")
+
+
+# The page
+
+
+def test_the_page_shows_every_theorem_and_names_every_axiom():
+    page = (ROOT / "book/proofs.md").read_text("utf-8")
+    shown = {
+        (file, name)
+        for file, names in re.findall(r"^```\{coq\} (\w+) (.*)$", page, re.M)
+        for name in names.split()
+    }
+    assert {(file, name) for file in FILES for name in theorems(file)} <= shown
+    assert all(f"`{axiom}`" in page for axiom in ON_REALS | ON_MATHCOMP)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_statement_is_shown_as_it_stands(name):
+    text = (PROOFS / f"{name}.v").read_text("utf-8")
+    found = proofs.statements(text)
+    assert {*theorems(name)} <= {*found}
+    for statement in found.values():
+        assert statement in text and "Proof." not in statement
+        lines = proofs.shown(statement).splitlines()
+        assert " ".join(lines).split() == statement.split() and max(map(len, lines)) <= proofs.WIDTH
 
 
 # What Coq says of them
