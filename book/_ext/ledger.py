@@ -45,7 +45,15 @@ VERDICTS = {
 SHORT = {"被后来工作否定或限定": "限定", "此处无法检验": "未检验"}
 NEEDS_NOTE = ("部分复现", "未能复现", "被后来工作否定或限定", "此处无法检验")
 SOURCES = {"paper": "", "configuration": "作者公开的配置", "book": "本书另问"}
-KINDS = {"text": "原文", "proof": "证明", "live": "检验", "run": "运行", "test": "测试", "cite": "文献"}
+KINDS = {
+    "text": "原文",
+    "proof": "证明",
+    "formal": "Coq",
+    "live": "检验",
+    "run": "运行",
+    "test": "测试",
+    "cite": "文献",
+}
 METRICS = {"parzen": "", "parzen_best": "验证最好的一轮", "parzen_last": "最后的权重"}
 
 Claim = Mapping[str, Any]
@@ -167,6 +175,7 @@ class Claims(LedgerDirective):
         source = SOURCES[claim.get("source", "paper")]
         told = f"{{ref}}`{claim['id']} <claim-{claim['id']}>` " + (f"（{source}）" if source else "")
         shown = [reference(label) for kind in ("text", "proof", "live") for label in links(claim, kind)]
+        shown += [f"{{ref}}`Coq <{label}>`" for label in links(claim, "formal")[:1]]
         shown += [f"运行{self.run_link(name)}" for name in links(claim, "run")]
         if keys := links(claim, "cite"):
             shown.append(f"{{cite:t}}`{','.join(keys)}`")
@@ -225,8 +234,12 @@ class Ledger(LedgerDirective):
         told = nodes.definition_list(classes=["verdicts"])
         for verdict, (_, meaning) in VERDICTS.items():
             term = self.parse(f"{badge(verdict)} {counted[verdict]} 条")[0].children
+            if verdict == "已证明":
+                formal = [c["id"] for c in claims if c["verdict"] == verdict and links(c, "formal")]
+                checked = "、".join(f"{{ref}}`{number} <claim-{number}>`" for number in formal)
+                meaning += f"其中 {checked} 的证明{{ref}}`由 Coq 检查过 <proofs>`。"
             told += nodes.definition_list_item(
-                "", nodes.term("", "", *term), nodes.definition("", nodes.paragraph("", meaning))
+                "", nodes.term("", "", *term), nodes.definition("", *self.parse(meaning))
             )
         of = Counter(claim.get("source", "paper") for claim in claims)
         others = "，".join(f"{SOURCES[source]} {of[source]} 条" for source in SOURCES if source != "paper")
@@ -265,6 +278,7 @@ class Ledger(LedgerDirective):
         told = {
             "text": lambda labels: ["、".join(map(reference, labels))],
             "proof": lambda labels: ["、".join(map(reference, labels))],
+            "formal": lambda labels: ["、".join(map(reference, labels))],
             "live": lambda labels: ["、".join(map(reference, labels))],
             "run": lambda names: [
                 f"{self.run_link(name)}：{'；'.join(figures(self.record(name)))}" for name in names

@@ -4,6 +4,7 @@ A statement is shown with the comment above it and without its proof, so that no
 """
 
 import re
+import textwrap
 from pathlib import Path
 
 from docutils import nodes
@@ -13,12 +14,39 @@ from sphinx.util.typing import ExtensionMetadata
 
 BEGINS = r"(?:Theorem|Lemma|Definition|Fixpoint|Class)"
 COMMENT = r"(?:\(\*(?:(?!\*\)).)*\*\)\n)?"
+WIDTH = 82  # what the page holds
+JOINTS = ("->", "/\\", ":=", "+", "=", ",")
 
 
 def statements(text: str) -> dict[str, str]:
     """What a .v file states or defines, by its name: up to the proof or the next empty line."""
     found = re.finditer(rf"^{COMMENT}{BEGINS} (\w+)\b.*?(?=\nProof\.|\n\n)", text, re.M | re.S)
     return {match[1]: match[0] for match in found}
+
+
+def folded(line: str) -> str:
+    """The line in lines that fit the page, broken where it is nested least: to Coq an end is a space."""
+
+    def merit(place: int) -> tuple[int, bool, int]:
+        before = line[:place]
+        nested = len(re.findall(r"[(\[{]", before)) - len(re.findall(r"[)\]}]", before))
+        return -nested, before.endswith(JOINTS), place
+
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    lines = []
+    while len(line) > WIDTH:
+        place = max((i for i in range(WIDTH // 2, WIDTH + 1) if line[i] == " "), key=merit)
+        lines.append(line[:place])
+        line = indent + line[place:].lstrip()
+    return "\n".join([*lines, line])
+
+
+def shown(statement: str) -> str:
+    """A statement and the comment above it in lines that fit the page."""
+    comment = re.match(COMMENT, statement, re.S)[0]
+    words = textwrap.fill(" ".join(comment.split()), WIDTH, subsequent_indent="   ", break_on_hyphens=False)
+    rest = statement[len(comment) :].split("\n")
+    return "\n".join([*filter(None, [words]), *map(folded, rest)])
 
 
 class Coq(SphinxDirective):
@@ -36,7 +64,7 @@ class Coq(SphinxDirective):
         known = statements(path.read_text(encoding="utf-8"))
         if unknown := [name for name in names if name not in known]:
             raise self.error(f"proofs/{file}.v has no {', '.join(unknown)}")
-        text = "\n\n".join(known[name] for name in names)
+        text = "\n\n".join(shown(known[name]) for name in names)
         return [nodes.literal_block(text, text, language="coq")]
 
 
