@@ -499,6 +499,9 @@ def test_two_widgets_do_not_disturb_each_other(browser: webdriver.Chrome, addres
     theirs = "return document.querySelector('#second .live-numbers')?.textContent"
     WebDriverWait(browser, 20).until(lambda b: b.execute_script(theirs))
     other = browser.execute_script(theirs)
+    assert (
+        browser.execute_script("return document.querySelector('#second input[data-key=seed]').value") == "4"
+    )
     press(browser, "step-d")
     until(browser, d="1")
     choose(browser, "k", "0")
