@@ -35,6 +35,6 @@
     }
   }
   answers.cdf = given.points.map(theory.normalCdf)
-  answers.drawn = [...theory.binMasses(theory.drawnTarget([0, 3, 1, 0], 4), edges)]
+  answers.drawn = [...theory.binMasses(theory.drawnTarget([1, 3, 0, 4], 4), edges)]
   return JSON.parse(JSON.stringify(answers, (_, number) => (typeof number === "number" && !Number.isFinite(number) ? String(number) : number)))
 }

@@ -97,7 +97,7 @@ const tasks = {
       return [target.name, [...out]]
     }))
     const drawn = new Float64Array(8000)
-    theory.drawnTarget([0, 3, 1, 0], 4).sample(random, drawn)
+    theory.drawnTarget([1, 3, 0, 4], 4).sample(random, drawn)
     return { uniform, normal, same, samples, drawn: [...drawn] }
   },
 }
