@@ -437,6 +437,7 @@ def test_a_walk_on_the_simplex(browser: webdriver.Chrome, opened: str) -> None:
     widget.drag("canvas.live-drag", (0.5, 0.9), (0.35, 0.75))
     after = check()
     assert (after["third"], after["first"]) != (before["third"], before["first"])
+    assert float(after["first"]) > 0.6 and float(after["third"]) < 0.3  # low on the left, where x_1 is
     widget.keys("t", Keys.HOME)
     widget.press("播放")
     widget.wait(lambda: widget.find(".live-buttons button").text == "停下")
@@ -580,6 +581,9 @@ def test_widgets_of_a_page_do_not_disturb_each_other(
     next(b for b in simplex.find_elements("css selector", "button") if b.text == "步长 5").click()
     hashed = browser.execute_script("return location.hash")
     assert "densities2.p=" in hashed and "simplex.rate=5" in hashed and "densities.p=" not in hashed
+    next(b for b in one.find_elements("css selector", "button") if b.text == "一窄一宽").click()
+    added = browser.execute_script("return location.hash")
+    assert "densities.p=" in added and set(hashed[1:].split("&")) < set(added[1:].split("&"))
     ids = [tag.get_attribute("id") for tag in browser.find_elements("css selector", "[id]")]
     assert len(ids) == len(set(ids))
 
