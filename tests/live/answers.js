@@ -6,8 +6,7 @@
   const answers = { players: {}, targets: {} }
   for (const [name, loss] of given.games) {
     const G = of(given.g_widths, given.g, false), D = of(given.d_widths, given.d, true)
-    const optimize = (net) => (name === "adam" ? nets.adam(net, 0.01, 0.5) : nets.sgd(net, 0.01, 0.5))
-    const players = new nets.Players(G, D, optimize(G), optimize(D), loss)
+    const players = new nets.Players(G, D, loss), [moveG, moveD] = [G, D].map((net) => nets[name](net, 0.5))
     const logits = [...players.discriminatorGradient(x, z, m).slice(0, 2 * m)]
     const answer = {
       fake: [...G.forward(z, m).slice(0, m * size)], logits, d_gradient: [...D.gradient],
@@ -17,8 +16,10 @@
     players.generatorGradient(z, m)
     answer.g_gradient = [...G.gradient]
     for (let i = 0; i < 3; i++) {
-      players.discriminatorStep(x, z, m)
-      players.generatorStep(z, m)
+      players.discriminatorGradient(x, z, m)
+      moveD(0.01)
+      players.generatorGradient(z, m)
+      moveG(0.01)
     }
     answers.players[`${name} ${loss}`] = { ...answer, d_after: [...D.theta], g_after: [...G.theta] }
   }

@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs"
 
 const [modules, what, fixture] = process.argv.slice(2)
 const load = (name) => import(new URL(`${name}.js`, `file://${modules}/`))
-const [nets, theory, training] = await Promise.all(["nets", "theory", "training"].map(load))
+const [nets, theory, training, { defaults }] = await Promise.all(["nets", "theory", "training", "controls"].map(load))
 
 const start = async (widget, preset, more) => {
-  const { games, presetValues } = await load(widget)
-  return games(presetValues(preset, more)).map(({ settings }) => new training.Game(settings))
+  const { KIND: { schema, presets, games } } = await load(widget)
+  return games({ ...defaults(schema, presets, preset), ...more }).map(({ settings }) => new training.Game(settings))
 }
 const sum = (p) => p.reduce((a, b) => a + b, 0)
 const meanOf = (state) => sum(state.g) / state.g.length

@@ -13,15 +13,14 @@
 /**
  * A tag with attributes, listeners (functions) and what stands in it.
  * @template {keyof HTMLElementTagNameMap} T
- * @param {T} tag @param {Record<string, string | number | boolean | ((event: Event) => void)>} attributes
+ * @param {T} tag @param {Record<string, string | number | ((event: Event) => void)>} attributes
  * @param {(Node | string)[]} inside @returns {HTMLElementTagNameMap[T]}
  */
 export function make(tag, attributes = {}, ...inside) {
   const made = document.createElement(tag)
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(name, value)
-    else if (typeof value !== "boolean") made.setAttribute(name, String(value))
-    else if (value) made.setAttribute(name, "")
+    else made.setAttribute(name, String(value))
   }
   made.append(...inside)
   return made
@@ -40,29 +39,21 @@ let ids = 0
  * @returns {{tag: HTMLElement, show: () => void}}
  */
 function control(field, key, get, set) {
-  const id = `live-${key}-${ids++}`, label = make("label", { for: id }, field.label)
-  if (field.names) {
-    const options = Object.entries(field.names).map(([value, name]) => make("option", { value }, name))
-    const tag = make("select", { id, "data-key": key, change: () => set(tag.value) }, ...options)
-    return { tag: make("div", { class: "live-control" }, label, tag), show: () => { tag.value = String(get()) } }
-  }
-  if (field.values) {
-    const { values } = field, said = make("output", { for: id })
-    const tag = make("input", {
-      id, "data-key": key, type: "range", min: 0, max: values.length - 1, step: 1,
-      input: () => set(values[Number(tag.value)], true), change: () => set(values[Number(tag.value)]),
+  const { label, names, values, most = 0 } = field, id = `live-${key}-${ids++}`, said = make("output", { for: id })
+  const tag = names
+    ? make("select", { id, "data-key": key }, ...Object.entries(names).map(([value, name]) => make("option", { value }, name)))
+    : make("input", {
+      id, "data-key": key, type: values ? "range" : "number", min: 0, max: values ? values.length - 1 : most, step: 1, inputmode: "numeric",
     })
-    const show = () => {
-      tag.value = String(values.indexOf(Number(get())))
-      tag.setAttribute("aria-valuetext", said.value = String(get()))
-    }
-    return { tag: make("div", { class: "live-control" }, label, tag, said), show }
+  const told = (/** @type {boolean} */ moving) =>
+    set((values ? values[Number(tag.value)] : allowed(field, tag.value)) ?? get(), moving)
+  tag.addEventListener("change", () => told(false))
+  if (values) tag.addEventListener("input", () => told(true))
+  const show = () => {
+    tag.value = String(values ? values.indexOf(Number(get())) : get())
+    if (values) tag.setAttribute("aria-valuetext", said.value = String(get()))
   }
-  const tag = make("input", {
-    id, "data-key": key, type: "number", min: 0, max: field.most ?? 0, step: 1, inputmode: "numeric",
-    change: () => set(allowed(field, tag.value) ?? get()),
-  })
-  return { tag: make("div", { class: "live-control" }, label, tag), show: () => { tag.value = String(get()) } }
+  return { tag: make("div", { class: "live-control" }, make("label", { for: id }, label), tag, ...(values ? [said] : [])), show }
 }
 
 /** `text` as a value of the field, or null. @param {Field} field @param {string} text @returns {Setting | null} */
@@ -72,6 +63,13 @@ function allowed(field, text) {
   const number = text.trim() === "" ? NaN : Number(text)
   if (field.values) return field.values.includes(number) ? number : null
   return Number.isInteger(number) && number >= 0 && number <= (field.most ?? 0) ? number : null
+}
+
+/** All settings: their defaults, with what a preset changes. @param {Schema} schema @param {Record<string, Settings>} presets
+ * @param {Setting} [preset] @returns {Settings} */
+export const defaults = (schema, presets, preset) => {
+  const firsts = Object.fromEntries(Object.entries(schema).map(([key, field]) => [key, field.first]))
+  return preset === undefined ? firsts : { ...firsts, ...presets[preset], preset }
 }
 
 /** A widget's settings: in the address under its own prefix, on the page as controls. */
@@ -99,11 +97,8 @@ export class Panel {
     addEventListener("hashchange", () => { if (this.read()) this.changed(null) })
   }
 
-  /** @param {Setting | undefined} preset @returns {Settings} */
-  defaults(preset) {
-    const firsts = Object.fromEntries(Object.entries(this.schema).map(([key, field]) => [key, field.first]))
-    return preset === undefined ? firsts : { ...firsts, ...this.presets[preset], preset }
-  }
+  /** @param {Setting | undefined} preset */
+  defaults(preset) { return defaults(this.schema, this.presets, preset) }
 
   /** Take the settings from the address, if it has any of this widget's: whether they changed. A wrong one is left
    * at its default, and the status says so. */
@@ -149,10 +144,10 @@ export class Panel {
     history.replaceState(history.state, "", hash ? `#${hash}` : location.pathname + location.search)
   }
 
-  /** Whether a setting differs from the preset's, those `but` left out. @param {string[]} but */
-  hasChanged(...but) {
+  /** The settings that differ from the preset's. */
+  changes() {
     const firsts = this.defaults(this.values.preset)
-    return Object.keys(firsts).some((key) => this.values[key] !== firsts[key] && !but.includes(key))
+    return Object.keys(firsts).filter((key) => this.values[key] !== firsts[key])
   }
 
   show() { for (const { show } of Object.values(this.controls)) show() }
@@ -172,20 +167,19 @@ export const wantsStillness = () => matchMedia("(prefers-reduced-motion: reduce)
  * @param {() => void} frame @param {(playing: boolean) => void} told of each start and stop
  */
 export function player(frame, told) {
-  let playing = false
+  let due = 0
   const tick = () => {
-    if (!playing) return
+    due = requestAnimationFrame(tick)
     frame()
-    requestAnimationFrame(tick)
   }
   const play = (/** @type {boolean} */ on) => {
-    if (on === playing) return
-    playing = on
-    if (on) requestAnimationFrame(tick)
+    if (on === due > 0) return
+    cancelAnimationFrame(due)
+    due = on ? requestAnimationFrame(tick) : 0
     told(on)
   }
   document.addEventListener("visibilitychange", () => { if (document.hidden) play(false) })
-  return { play, toggle: () => play(!playing), isPlaying: () => playing }
+  return { play, toggle: () => play(!due) }
 }
 
 /** Calls `move` with the place in CSS pixels while a pointer is held on the element. @param {HTMLElement} tag
@@ -205,18 +199,16 @@ export function whileDragged(tag, move) {
 /** A number as the pages show it. @param {number} value @param {number} digits */
 export const say = (value, digits = 3) => value.toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace("-", "")
 
-/** @param {HTMLElement} line @param {[string, string, string | number][]} cells name, key and number of each */
+/** @typedef {[string, string, string | number][]} Cells name, key and number of each */
+/** @param {HTMLElement} line @param {Cells} cells */
 export function tell(line, cells) {
   line.replaceChildren(...cells.map(([name, key, number]) =>
     make("span", {}, `${name} `, make("output", { "data-key": key }, typeof number === "number" ? say(number) : number))))
 }
 
 /** Calls `near` once, when the reader comes near the element. @param {Element} element @param {() => void} near */
-export function whenNear(element, near) {
-  const watcher = new IntersectionObserver((entries) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return
-    watcher.disconnect()
-    near()
-  }, { rootMargin: "200px" })
-  watcher.observe(element)
-}
+export const whenNear = (element, near) => new IntersectionObserver((entries, watcher) => {
+  if (!entries.some((entry) => entry.isIntersecting)) return
+  watcher.disconnect()
+  near()
+}, { rootMargin: "200px" }).observe(element)

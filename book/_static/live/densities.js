@@ -1,7 +1,7 @@
 // Proposition 1 and Theorem 1: two densities and a D to drag, with D*, C(G), JSD and the bounds by TV. Source: §4.1.
 
 import { button, make, Panel, say, tell, whileDragged } from "./controls.js"
-import { Axes, keepDrawn } from "./draw.js"
+import { Axes, drawing } from "./draw.js"
 import { jensenShannon, kl, optimalDiscriminator, totalVariation, value, virtualCriterion } from "./theory.js"
 
 const BINS = 24, TALL = 34, TALLEST = 0.3, LOG4 = Math.log(4)
@@ -81,7 +81,6 @@ export function mount(place, { prefix }) {
     return others > 0 ? (m * others) / (1 - n * m) : TALL
   }
 
-  const canvas = make("canvas", { class: "live-drag", role: "img", "aria-label": "上面是 p_data 和 p_g，下面是 D* 和 D；可以拖动" })
   const numbers = make("p", { class: "live-numbers" })
   const height = make("input", { type: "range", id: `${panel.prefix}-height`, min: 0, max: TALL, step: 1, input: () => {
     const { what, bin } = panel.values
@@ -91,14 +90,14 @@ export function mount(place, { prefix }) {
 
   /** @type {Axes[]} */
   let boxes = []
-  const drawBars = keepDrawn(canvas, () => 310, (context, width) => {
+  const [canvas, drawBars] = drawing("上面是 p_data 和 p_g，下面是 D* 和 D；可以拖动", "live-drag", () => 310, (context, width) => {
     const s = seen(), right = width - 8
     const steps = Float64Array.from({ length: 2 * BINS }, (_, i) => (i + 1) >> 1)
     const stairs = (/** @type {ArrayLike<number>} */ ys) => Float64Array.from(steps, (_, i) => ys[i >> 1])
     const top = new Axes(context, { left: 34, right, top: 24, bottom: 170 }, [0, BINS], [0, Math.max(TALLEST, ...s.pData, ...s.pG)])
     const below = new Axes(context, { left: 34, right, top: 200, bottom: 300 }, [0, BINS], [0, 1])
     boxes = [top, below]
-    top.rule(0, 0, BINS, 0)
+    top.line([0, BINS], [0, 0], "text")
     top.line(steps, stairs(s.pG), "generator")
     top.line(steps, stairs(s.pData), "data")
     top.text("$p_data$", 40, 10, "data")
@@ -109,12 +108,11 @@ export function mount(place, { prefix }) {
     below.text("$D*$", 40, 186, "optimum")
     below.text("$D$", 92, 186, "discriminator")
   })
-  const plot = make("canvas", { role: "img" })
-  const drawBounds = keepDrawn(plot, () => 310, (context, width) => {
+  const [plot, drawBounds] = drawing("", "", () => 310, (context, width) => {
     const { tv, c } = seen(), xs = Float64Array.from({ length: 101 }, (_, i) => i / 100)
     const plane = new Axes(context, { left: 54, right: width - 10, top: 24, bottom: 276 }, [0, 1], [-LOG4, 0])
     plane.ticks([-LOG4, -1, -0.5, 0], (tick) => (tick < -1 ? "−log 4" : say(tick, 1)))
-    plane.rule(0, -LOG4, 1, -LOG4)
+    plane.line([0, 1], [-LOG4, -LOG4], "text")
     plane.line(xs, xs.map((t) => phi(t) - LOG4), "exact")
     plane.line(xs, xs.map((t) => (t - 1) * LOG4), "exact")
     plane.text("$C(G)$", 60, 10, "generator")

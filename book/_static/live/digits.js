@@ -1,7 +1,7 @@
 // The published generator of MNIST, in the page: new digits, lines and directions in z, D's verdict. Source: Figures 2, 3.
 
 import { button, make, Panel, say, tell, whenNear, whileDragged } from "./controls.js"
-import { Axes, keepDrawn } from "./draw.js"
+import { Axes, drawing } from "./draw.js"
 import { sigmoid } from "./nets.js"
 import { network, torchNoise } from "./published.js"
 
@@ -73,10 +73,9 @@ export function mount(place, { base, prefix }) {
   const some = { x: /** @type {Numbers} */ (new Float64Array(COUNT * PIXELS)), d: /** @type {number[]} */ ([]) }
   let near = { ...some }, row = { ...some }, one = { ...some }
 
-  const grid = make("canvas", { class: "live-grid", role: "img" }), strip = make("canvas", { class: "live-drag", role: "img", "aria-label": "从起点走到终点的图像，可以拖动" })
-  const large = make("canvas", { role: "img" }), numbers = make("p", { class: "live-numbers" })
+  const numbers = make("p", { class: "live-numbers" })
   const cell = (/** @type {number} */ width) => Math.floor(width / (panel.values.seed === 0 ? COLUMNS + 1.25 : COLUMNS))
-  const drawGrid = keepDrawn(grid, (width) => ROWS * (cell(width) + WORDS), (context, width) => {
+  const [grid, drawGrid] = drawing("", "live-grid", (width) => ROWS * (cell(width) + WORDS), (context, width) => {
     const size = cell(width), at = (/** @type {number} */ i) => /** @type {[number, number]} */ ([(i % COLUMNS) * size, Math.floor(i / COLUMNS) * (size + WORDS)])
     draw(context, some.x, some.d, at, size)
     if (panel.values.seed === 0) draw(context, near.x, near.d, (i) => [width - size, i * (size + WORDS)], size)
@@ -87,13 +86,13 @@ export function mount(place, { base, prefix }) {
       context.strokeRect(left + 1.5, top + 1.5, size - 4, size - 4)
     }
   })
-  const drawStrip = keepDrawn(strip, (width) => Math.floor(width / STEPS) + 26, (context, width) => {
+  const [strip, drawStrip] = drawing("从起点走到终点的图像，可以拖动", "live-drag", (width) => Math.floor(width / STEPS) + 26, (context, width) => {
     const size = Math.floor(width / STEPS)
     draw(context, row.x, row.d, (i) => [i * size, 0], size)
     context.fillStyle = getComputedStyle(strip).getPropertyValue("--book-generator")
     context.fillRect(Number(panel.values.t) * (STEPS - 1) * size, size + WORDS, size, 4)
   })
-  const drawLarge = keepDrawn(large, (width) => width, (context, width) => draw(context, one.x, one.d.slice(0, 1), () => [0, 0], width + 1))
+  const [large, drawLarge] = drawing("", "", (width) => width, (context, width) => draw(context, one.x, one.d.slice(0, 1), () => [0, 0], width + 1))
 
   /** z between the two ends. @param {number} t */
   const between = (t) => {

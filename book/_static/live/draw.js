@@ -1,7 +1,9 @@
 // Lines, arrows and words on a canvas, in the book's colours (gan/book/figures.py): crisp on any screen, and redrawn
 // when its size or the theme changes.
 
-/** @typedef {"data" | "generator" | "discriminator" | "optimum" | "exact" | "other"} Meaning */
+import { make } from "./controls.js"
+
+/** @typedef {"data" | "generator" | "discriminator" | "optimum" | "exact" | "other" | "text"} Meaning */
 /** @typedef {{left: number, right: number, top: number, bottom: number}} Box */
 
 /** @type {Record<Meaning, {variable: string, dash: number[], width: number}>} */
@@ -12,15 +14,18 @@ const LINES = {
   optimum: { variable: "--book-optimum", dash: [], width: 1.2 },
   exact: { variable: "--book-exact", dash: [], width: 1.2 },
   other: { variable: "--live-other", dash: [], width: 1.5 },
+  text: { variable: "color", dash: [], width: 1 },
 }
 
 /**
  * A canvas `height` CSS pixels high and as wide as its place, drawn by `draw` whenever that is due.
- * @param {HTMLCanvasElement} canvas @param {(width: number) => number} height of that width
+ * @param {string} label what is seen, for those who do not @param {string} name its class
+ * @param {(width: number) => number} height of that width
  * @param {(context: CanvasRenderingContext2D, width: number, height: number) => void} draw
- * @returns {() => void} draws again, in the next frame
+ * @returns {[HTMLCanvasElement, () => void]} the canvas, and what draws it again, in the next frame
  */
-export function keepDrawn(canvas, height, draw) {
+export function drawing(label, name, height, draw) {
+  const canvas = make("canvas", { role: "img", "aria-label": label, class: name })
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"))
   let due = false
   const now = () => {
@@ -40,7 +45,7 @@ export function keepDrawn(canvas, height, draw) {
   }
   new ResizeObserver(again).observe(canvas)
   new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme"] })
-  return again
+  return [canvas, again]
 }
 
 /** Data coordinates on a part of a canvas. */
@@ -67,41 +72,27 @@ export class Axes {
     return box.bottom - ((y - low) / (high - low)) * (box.bottom - box.top)
   }
 
-  /** @param {Meaning | "text"} meaning */
-  colour(meaning) {
-    return meaning === "text" ? this.style.color : this.style.getPropertyValue(LINES[meaning].variable).trim()
-  }
-
-  /** @param {Meaning} meaning @param {() => void} path */
-  stroke(meaning, path) {
-    const { context } = this, { dash, width } = LINES[meaning]
-    context.strokeStyle = this.colour(meaning)
-    context.setLineDash(dash)
-    context.lineWidth = width
-    context.beginPath()
-    path()
-    context.stroke()
-    context.setLineDash([])
-  }
+  /** @param {Meaning} meaning */
+  colour(meaning) { return this.style.getPropertyValue(LINES[meaning].variable).trim() }
 
   /** A line through points, broken where y is NaN. @param {ArrayLike<number>} xs @param {ArrayLike<number>} ys
    * @param {Meaning} meaning */
   line(xs, ys, meaning) {
-    const { context, box } = this
+    const { context, box } = this, { dash, width } = LINES[meaning]
     context.save()
     context.beginPath()
-    context.rect(box.left, box.top - 1, box.right - box.left, box.bottom - box.top + 2)
+    context.rect(box.left - 1, box.top - 1, box.right - box.left + 2, box.bottom - box.top + 2)
     context.clip()
-    this.stroke(meaning, () => {
-      let on = false
-      for (let i = 0; i < xs.length; i++) {
-        if (Number.isNaN(ys[i])) { on = false; continue }
-        const x = this.x(xs[i]), y = Math.max(-1e4, Math.min(1e4, this.y(ys[i])))
-        if (on) context.lineTo(x, y)
-        else context.moveTo(x, y)
-        on = true
-      }
-    })
+    context.strokeStyle = this.colour(meaning)
+    context.setLineDash(dash)
+    context.lineWidth = width
+    context.beginPath()
+    for (let i = 0; i < xs.length; i++) {
+      const x = this.x(xs[i]), y = Math.max(-1e4, Math.min(1e4, this.y(ys[i])))
+      if (Number.isNaN(ys[i - 1] ?? NaN)) context.moveTo(x, y)
+      else context.lineTo(x, y)
+    }
+    context.stroke()
     context.restore()
   }
 
@@ -133,20 +124,8 @@ export class Axes {
     this.context.fill()
   }
 
-  /** A straight rule in the text's colour. @param {number} x0 @param {number} y0 @param {number} x1
-   * @param {number} y1 */
-  rule(x0, y0, x1, y1) {
-    const { context } = this
-    context.strokeStyle = this.colour("text")
-    context.lineWidth = 1
-    context.beginPath()
-    context.moveTo(this.x(x0), this.y(y0))
-    context.lineTo(this.x(x1), this.y(y1))
-    context.stroke()
-  }
-
   /** Words at a place in pixels; in `$p_data$` what follows _ is set low, and all is slanted.
-   * @param {string} words @param {number} x @param {number} y @param {Meaning | "text"} meaning
+   * @param {string} words @param {number} x @param {number} y @param {Meaning} meaning
    * @param {CanvasTextAlign} align */
   text(words, x, y, meaning = "text", align = "left") {
     const { context } = this, formula = words.startsWith("$")
@@ -168,7 +147,7 @@ export class Axes {
   /** A number line at the left: a rule and ticks with their numbers. @param {number[]} ticks
    * @param {(tick: number) => string} say */
   ticks(ticks, say = String) {
-    this.rule(this.xLimits[0], ticks[0], this.xLimits[0], ticks[ticks.length - 1])
+    this.line([this.xLimits[0], this.xLimits[0]], [ticks[0], ticks[ticks.length - 1]], "text")
     for (const tick of ticks) {
       this.text(say(tick), this.box.left - 6, this.y(tick), "text", "right")
       this.context.fillRect(this.box.left - 4, this.y(tick) - 0.5, 4, 1)

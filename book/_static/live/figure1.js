@@ -1,8 +1,8 @@
 // Figure 1, live: a GAN on the line that trains as one looks, with its exact distance to the optimum.
 
-import { make, Panel, say, tell } from "./controls.js"
-import { Axes, keepDrawn } from "./draw.js"
-import { framed, playground, RATES } from "./playground.js"
+import { say, whileDragged } from "./controls.js"
+import { Axes, drawing } from "./draw.js"
+import { FIELDS, playground } from "./playground.js"
 import { priorWidth } from "./theory.js"
 
 /** @typedef {import("./training.js").LineState} LineState */
@@ -23,25 +23,16 @@ const SCHEMA = {
     },
   },
   compare: { label: "同一起点", first: "none", names: { none: "一局", loss: "两种损失各一局", k: "k = 1 与 k = 5 各一局" } },
-  loss: { label: "G 的损失", first: "non_saturating", names: { minimax: "log(1 − D)", non_saturating: "−log D，非饱和" } },
-  k: { label: "D 的步数 k", first: 3, values: [1, 2, 3, 5, 10, 20] },
-  speed: { label: "速度", first: "middle", names: { slow: "慢", middle: "中", fast: "尽快" } },
-  gRate: { label: "G 的学习率", first: 0.005, values: RATES },
-  dRate: { label: "D 的学习率", first: 0.005, values: RATES },
   optimizer: { label: "更新规则", first: "adam", names: { adam: "Adam", sgd: "SGD" } },
-  momentum: { label: "动量", first: 0, values: [0, 0.5, 0.9] },
   decay: { label: "每次迭代后学习率除以", first: 1, values: [1, 1.002, 1.005, 1.01] },
-  noise: { label: "先验噪声", first: "uniform", names: { uniform: "均匀", gaussian: "高斯" } },
-  width: { label: "G 的宽度（D 减半）", first: 32, values: [8, 16, 32, 64] },
-  batch: { label: "小批量", first: 128, values: [32, 64, 100, 128, 250] },
   lead: { label: "开局前 D 先走", first: 0, values: [0, 100, 200, 400] },
-  seed: { label: "随机种子", first: 2, most: 9999 },
+  ...FIELDS,
   drawn: { label: "画出的密度", first: DRAWN, pattern: new RegExp(`^[0-9a-z]{${BARS}}$`) },
 }
 
 const FAR = { target: "far", optimizer: "sgd", gRate: 0.02, dRate: 0.02, batch: 100 }
 /** @type {Record<string, import("./controls.js").Settings>} */
-export const PRESETS = {
+const PRESETS = {
   converge: { width: 64, decay: 1.005 },
   saturate: { ...FAR, momentum: 0.5, k: 5, lead: 400, compare: "loss" },
   oscillate: { ...FAR, momentum: 0.9, k: 1, gRate: 0.01, dRate: 0.01 },
@@ -58,14 +49,8 @@ const WATCH = {
 
 const SKETCH = "在图的上半部分拖动，画出数据的密度；或者用 Tab 键选中这幅图，左右键选位置，上下键改高低，回车开始。"
 
-/** @type {[string, string][]} */
-const LEGEND = [
-  ["data", "<i>p</i><sub>data</sub>"], ["generator", "<i>p<sub>g</sub></i>"], ["discriminator", "<i>D</i>"],
-  ["optimum", "<i>D</i>*"],
-]
-
 /** @param {import("./controls.js").Settings} values @returns {{name: string, settings: GameSettings}[]} */
-export function games(values) {
+function games(values) {
   const one = /** @type {any} */ ({ ...values, drawn: [...String(values.drawn)].map((digit) => parseInt(digit, 36)) })
   if (values.compare === "loss")
     return [["minimax", "log(1 − D)"], ["non_saturating", "−log D"]].map(([loss, name]) => ({ name, settings: { ...one, loss } }))
@@ -73,16 +58,17 @@ export function games(values) {
   return [{ name: "", settings: one }]
 }
 
-/** A setting of all: those of a preset. @param {string} preset @param {import("./controls.js").Settings} [more] */
-export const presetValues = (preset, more = {}) =>
-  ({ ...Object.fromEntries(Object.entries(SCHEMA).map(([key, field]) => [key, field.first])), ...PRESETS[preset], ...more })
+/** Where Figure 1 is drawn. @param {CanvasRenderingContext2D} context @param {number} width @param {number} height
+ * @param {number} reach */
+const figureAxes = (context, width, height, reach) =>
+  new Axes(context, { left: 30, right: width - 4, top: 6, bottom: height }, [-1.1 * reach, 1.1 * reach], [-0.95, 1.15])
 
 /** Figure 1's panel: the densities, D and D*; below them x, z, the arrows x = G(z), and where D pulls the samples.
  * @param {CanvasRenderingContext2D} context @param {number} width @param {number} height @param {LineState} state
  * @param {string} noise */
 function drawFigure(context, width, height, state, noise) {
   const { edges, pData, pG, d, dStar, z, g, pull } = state, bins = pG.length, reach = edges[bins - 1]
-  const axes = new Axes(context, { left: 30, right: width - 4, top: 6, bottom: height }, [-1.1 * reach, 1.1 * reach], [-0.95, 1.15])
+  const axes = figureAxes(context, width, height, reach)
   const x = edges.subarray(1, bins - 1).map((edge, i) => (edge + edges[i + 2]) / 2), wide = (2 * reach) / (bins - 2)
   axes.line(x, dStar.subarray(1, bins - 1), "optimum")
   axes.line(x, d.subarray(1, bins - 1), "discriminator")
@@ -94,8 +80,8 @@ function drawFigure(context, width, height, state, noise) {
     axes.arrow((from / end) * half, -0.8, g[i], -0.28, "generator")
     axes.arrow(g[i], -0.17, g[i] + Math.max(-0.3, Math.min(0.3, pull[i] / 8)) * reach, -0.17, "discriminator", 6)
   })
-  axes.rule(-reach, -0.25, reach, -0.25)
-  axes.rule(-half, -0.8, half, -0.8)
+  axes.line([-reach, reach], [-0.25, -0.25], "text")
+  axes.line([-half, half], [-0.8, -0.8], "text")
   axes.text("$x$", axes.x(-reach) - 5, axes.y(-0.25), "text", "right")
   axes.text("$z$", axes.x(-half) - 5, axes.y(-0.8), "text", "right")
   axes.ticks([0, 0.5, 1])
@@ -120,87 +106,65 @@ function drawHistory(context, width, top, height, { at, value, criterion, gap })
   below.text("$C − V$", right + 4, below.y(Math.max(-2.5, Math.min(0.8, powers[now] ?? 0))), "other")
 }
 
-/** One game's place: its name, its canvas, its numbers, its past. @param {string} name @param {Panel} panel
- * @param {boolean} small */
-function view(name, panel, small) {
+/** One game's place: its canvas, its numbers, its past. @param {import("./controls.js").Panel} panel @param {boolean} small
+ * @returns {import("./playground.js").View} */
+function view(panel, small) {
   /** @type {LineState | null} */
   let now = null
   /** @type {History} */
   const history = { at: [], value: [], criterion: [], gap: [] }
   const { noise, target } = panel.values, figure = (/** @type {number} */ width) => Math.min(270, Math.max(190, 0.42 * width))
-  const canvas = make("canvas", {
-    role: "img",
-    "aria-label": "上半：数据分布、生成分布、判别器和最优判别器的曲线，从 z 到 x 的箭头，D 对样本的牵引；下半：V、C(G) 和 C − V 的变化",
-  })
-  const numbers = make("p", { class: "live-numbers" })
-  const draw = keepDrawn(canvas, (width) => figure(width) + (small ? 0 : 210), (context, width) => {
+  const label = "上半：数据分布、生成分布、判别器和最优判别器的曲线，从 z 到 x 的箭头，D 对样本的牵引；下半：V、C(G) 和 C − V 的变化"
+  const [canvas, draw] = drawing(label, "", (width) => figure(width) + (small ? 0 : 210), (context, width) => {
     if (now) drawFigure(context, width, figure(width), now, String(noise))
     if (!small) drawHistory(context, width, figure(width) + 14, 190, history)
   })
   if (target === "drawn" && !small) sketch(canvas, figure, panel)
-  const show = (/** @type {LineState} */ state) => {
+  const show = /** @returns {import("./controls.js").Cells} */ (/** @type {LineState} */ state) => {
     const { dSteps, gSteps, value, criterion, jsd } = now = state, gap = criterion - value
     const point = { at: dSteps + gSteps, value, criterion, gap }
     for (const key of /** @type {(keyof History)[]} */ (Object.keys(history))) {
       history[key].push(point[key])
       if (history[key].length > 800) history[key] = history[key].filter((_, i) => i % 2 === 0)
     }
-    tell(numbers, [["D 的步数", "d", `${dSteps}`], ["G 的步数", "g", `${gSteps}`], ["V", "value", say(value)],
-      ["C(G)", "criterion", say(criterion)], ["C − V", "gap", say(gap)], ["JSD", "jsd", say(jsd)]])
     draw()
+    return [["V", "value", value], ["C(G)", "criterion", criterion], ["C − V", "gap", gap], ["JSD", "jsd", jsd]]
   }
-  return { tag: framed(name, canvas, numbers), show }
-}
-
-/** @param {HTMLElement} place @param {import("./playground.js").Given} given */
-export function mount(place, given) {
-  playground(place, given, {
-    schema: SCHEMA, presets: PRESETS, games, watch: (values) => (values.target === "drawn" ? SKETCH : WATCH[values.preset]), legend: LEGEND, once: 300,
-    first: ["preset", "target", "compare", "loss", "k"],
-    view,
-  })
+  return { canvas, show }
 }
 
 /** Let p_data be drawn on the canvas: with a pointer, or the arrow keys. @param {HTMLCanvasElement} canvas
- * @param {(width: number) => number} height of Figure 1's part @param {Panel} panel */
+ * @param {(width: number) => number} height of Figure 1's part @param {import("./controls.js").Panel} panel */
 function sketch(canvas, height, panel) {
   const bars = [...String(panel.values.drawn)].map((digit) => parseInt(digit, 36))
-  let last = BARS / 2, drawing = false
+  let last = BARS / 2
   const finish = () => panel.set({ drawn: bars.map((bar) => bar.toString(36)).join("") }, "drawn")
   canvas.style.touchAction = "none"
   canvas.tabIndex = 0
   canvas.setAttribute("role", "application")
   canvas.setAttribute("aria-label", "画出 p_data：用指针拖，或用左右键选位置、上下键改高低，回车开始")
-  const at = (/** @type {PointerEvent} */ event) => {
-    const width = canvas.clientWidth, span = (width - 34) / 2.2
-    const bar = Math.floor(((event.offsetX - 30 - 0.1 * span) / (2 * span)) * BARS)
-    const share = (1.15 - (event.offsetY - 6) / ((height(width) - 6) / 2.1))
-    return { bar: Math.max(0, Math.min(BARS - 1, bar)), high: Math.round(HIGHEST * Math.max(0, Math.min(1, share))) }
+  const within = (/** @type {number} */ x, /** @type {number} */ most) => Math.max(0, Math.min(most, x))
+  const box = () => {
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"))
+    return figureAxes(context, canvas.clientWidth, height(canvas.clientWidth), 1)
   }
   const show = () => {
-    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), width = canvas.clientWidth
-    const axes = new Axes(context, { left: 30, right: width - 4, top: 6, bottom: height(width) }, [-1.1, 1.1], [-0.95, 1.15])
-    context.clearRect(30, 0, width, axes.y(0))
+    const axes = box()
+    axes.context.clearRect(30, 0, canvas.width, axes.y(0))
     const xs = bars.flatMap((_, i) => [-1 + (2 * i) / BARS, -1 + (2 * (i + 1)) / BARS])
     axes.line(xs, bars.flatMap((bar) => [bar / HIGHEST, bar / HIGHEST]), "data")
     axes.line([xs[2 * last], xs[2 * last + 1]], [-0.04, -0.04], "exact")
   }
-  const mark = (/** @type {PointerEvent} */ event) => {
-    const { bar, high } = at(event), step = Math.sign(bar - last) || 1
-    for (let i = last; i !== bar + step; i += step) bars[i] = high
+  whileDragged(canvas, (x, y, starts) => {
+    const axes = box(), left = axes.x(-1), share = (y - axes.y(0)) / (axes.y(1) - axes.y(0))
+    if (share < -0.2) return
+    const bar = within(Math.floor(((x - left) / (axes.x(1) - left)) * BARS), BARS - 1)
+    if (starts) last = bar
+    for (let i = Math.min(last, bar); i <= Math.max(last, bar); i++) bars[i] = Math.round(HIGHEST * within(share, 1))
     last = bar
     show()
-  }
-  canvas.addEventListener("pointerdown", (event) => {
-    if (event.offsetY > height(canvas.clientWidth) * 0.6) return
-    drawing = true
-    canvas.setPointerCapture(event.pointerId)
-    last = at(event).bar
-    mark(event)
   })
-  canvas.addEventListener("pointermove", (event) => { if (drawing) mark(event) })
-  for (const end of ["pointerup", "pointercancel"])
-    canvas.addEventListener(end, () => { if (drawing) finish(); drawing = false })
+  canvas.addEventListener("lostpointercapture", finish)
   canvas.addEventListener("keydown", (event) => {
     const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? 0, rise = { ArrowUp: 3, ArrowDown: -3 }[event.key] ?? 0
     if (event.key === "Enter") {
@@ -210,8 +174,17 @@ function sketch(canvas, height, panel) {
     }
     if (!move && !rise) return
     event.preventDefault()
-    last = Math.max(0, Math.min(BARS - 1, last + move))
-    bars[last] = Math.max(0, Math.min(HIGHEST, bars[last] + rise))
+    last = within(last + move, BARS - 1)
+    bars[last] = within(bars[last] + rise, HIGHEST)
     show()
   })
 }
+
+/** @type {import("./playground.js").Kind} */
+export const KIND = {
+  schema: SCHEMA, presets: PRESETS, games, view, watch: (values) => (values.target === "drawn" ? SKETCH : WATCH[values.preset]),
+  once: 300, first: ["preset", "target", "compare", "loss", "k"],
+  legend: [["data", "<i>p</i><sub>data</sub>"], ["generator", "<i>p<sub>g</sub></i>"], ["discriminator", "<i>D</i>"], ["optimum", "<i>D</i>*"]],
+}
+/** @param {HTMLElement} place @param {import("./playground.js").Given} given */
+export const mount = (place, given) => playground(place, given, KIND)

@@ -31,19 +31,17 @@ export class Random {
 
   /** N(0, 1), by the polar method. */
   normal() {
-    if (!Number.isNaN(this.spare)) {
-      const kept = this.spare
-      this.spare = NaN
-      return kept
-    }
-    for (;;) {
-      const u = 2 * this.uniform() - 1, v = 2 * this.uniform() - 1, r = u * u + v * v
-      if (r > 0 && r < 1) {
-        const factor = Math.sqrt((-2 * Math.log(r)) / r)
-        this.spare = v * factor
-        return u * factor
-      }
-    }
+    let v = this.spare, u = 0, r = 0
+    this.spare = NaN
+    if (!Number.isNaN(v)) return v
+    do {
+      u = 2 * this.uniform() - 1
+      v = 2 * this.uniform() - 1
+      r = u * u + v * v
+    } while (!(r > 0 && r < 1))
+    const factor = Math.sqrt((-2 * Math.log(r)) / r)
+    this.spare = v * factor
+    return u * factor
   }
 }
 
@@ -54,14 +52,9 @@ export class Random {
  * @param {Numbers | null} bias
  */
 export function multiply(a, b, c, n, m, k, bias = null) {
-  if (k === 1) {
-    for (let i = 0, q = 0; i < n; i++)
-      for (let j = 0; j < m; j++, q++) c[q] = a[i] * b[j] + (bias ? bias[j] : 0)
-    return
-  }
-  const rows = n - (n % 2), columns = m - (m % 4)
-  for (let i = 0; i < rows; i += 2) {
-    const a0 = i * k, a1 = a0 + k
+  const columns = m - (m % 4)
+  for (let i = 0; i < n; i += 2) {
+    const pair = i + 1 < n ? 1 : 0, a0 = i * k, a1 = a0 + pair * k  // a last row alone is its own neighbour
     for (let j = 0; j < columns; j += 4) {
       const b0 = j * k, b1 = b0 + k, b2 = b1 + k, b3 = b2 + k
       let s00 = 0, s01 = 0, s02 = 0, s03 = 0, s10 = 0, s11 = 0, s12 = 0, s13 = 0
@@ -70,21 +63,11 @@ export function multiply(a, b, c, n, m, k, bias = null) {
         s00 += x0 * y0; s01 += x0 * y1; s02 += x0 * y2; s03 += x0 * y3
         s10 += x1 * y0; s11 += x1 * y1; s12 += x1 * y2; s13 += x1 * y3
       }
-      const q = i * m + j, r = q + m
+      const q = i * m + j, r = q + pair * m
       c[q] = s00; c[q + 1] = s01; c[q + 2] = s02; c[q + 3] = s03
       c[r] = s10; c[r + 1] = s11; c[r + 2] = s12; c[r + 3] = s13
     }
   }
-  if (rows < n)  // a row alone
-    for (let j = 0, q = rows * m; j < columns; j += 4, q += 4) {
-      const b0 = j * k, b1 = b0 + k, b2 = b1 + k, b3 = b2 + k
-      let s0 = 0, s1 = 0, s2 = 0, s3 = 0
-      for (let p = 0, ai = rows * k; p < k; p++, ai++) {
-        const x = a[ai]
-        s0 += x * b[b0 + p]; s1 += x * b[b1 + p]; s2 += x * b[b2 + p]; s3 += x * b[b3 + p]
-      }
-      c[q] = s0; c[q + 1] = s1; c[q + 2] = s2; c[q + 3] = s3
-    }
   for (let i = 0; i < n; i++)
     for (let j = columns; j < m; j++) {
       let sum = 0
@@ -237,17 +220,11 @@ function start(network, random, init, biasInit) {
   return network
 }
 
-/** G(z) of rectifiers, with a linear output.
- * @param {Random} random @param {number[]} widths from z to x @param {number} init @param {number} biasInit */
-export function generator(random, widths, init = 0.2, biasInit = 0.3) {
-  return start(new Network(shapes(widths, "relu", 1, "linear")), random, init, biasInit)
-}
+/** G(z) of rectifiers, with a linear output. @param {Random} random @param {number[]} widths from z to x */
+export const generator = (random, widths) => start(new Network(shapes(widths, "relu", 1, "linear")), random, 0.2, 0.3)
 
-/** D(x) of maxout units, as a logit. @param {Random} random @param {number[]} widths from x to 1
- * @param {number} pieces @param {number} init */
-export function discriminator(random, widths, pieces = 2, init = 0.3) {
-  return start(new Network(shapes(widths, "maxout", pieces, "linear")), random, init, 0)
-}
+/** D(x) of maxout units in pairs, as a logit. @param {Random} random @param {number[]} widths from x to 1 */
+export const discriminator = (random, widths) => start(new Network(shapes(widths, "maxout", 2, "linear")), random, 0.3, 0)
 
 /** z ~ p_z, mean 0 and variance 1, into `z`. @param {Random} random @param {Numbers} z @param {string} noise */
 export function drawNoise(random, z, noise) {
@@ -262,11 +239,7 @@ export const softplus = (s) => Math.max(s, 0) + Math.log1p(Math.exp(-Math.abs(s)
 export const sigmoid = (s) => (s >= 0 ? 1 / (1 + Math.exp(-s)) : Math.exp(s) / (1 + Math.exp(s)))
 
 /** @param {ArrayLike<number>} logits @param {(s: number) => number} f */
-function mean(logits, f) {
-  let sum = 0
-  for (let i = 0; i < logits.length; i++) sum += f(logits[i])
-  return sum / logits.length
-}
+const mean = (logits, f) => Array.from(logits, f).reduce((sum, term) => sum + term, 0) / logits.length
 
 /** V(D, G) of D's logits, nats. Source: Eq. (1). @param {ArrayLike<number>} real @param {ArrayLike<number>} fake */
 export const value = (real, fake) => -mean(real, (s) => softplus(-s)) - mean(fake, softplus)
@@ -274,42 +247,33 @@ export const value = (real, fake) => -mean(real, (s) => softplus(-s)) - mean(fak
 /** −V/2, what D descends. @param {ArrayLike<number>} real @param {ArrayLike<number>} fake */
 export const discriminatorLoss = (real, fake) => -value(real, fake) / 2
 
-/** What G descends, as the mean over D's logits, and its derivative in one logit. */
+/** What G descends, as the mean over D's logits, and its derivative in one logit.
+ * @type {Record<GeneratorLoss, {loss: (fake: ArrayLike<number>) => number, slope: (s: number) => number}>} */
 export const generatorLosses = {
-  minimax: {
-    loss: (/** @type {ArrayLike<number>} */ fake) => -mean(fake, softplus),
-    slope: (/** @type {number} */ s) => -sigmoid(s),
-  },
-  non_saturating: {
-    loss: (/** @type {ArrayLike<number>} */ fake) => mean(fake, (s) => softplus(-s)),
-    slope: (/** @type {number} */ s) => -sigmoid(-s),
-  },
+  minimax: { loss: (fake) => -mean(fake, softplus), slope: (s) => -sigmoid(s) },
+  non_saturating: { loss: (fake) => mean(fake, (s) => softplus(-s)), slope: (s) => -sigmoid(-s) },
 }
 
-/** @typedef {{rate: number, step: () => void}} Optimizer moves its network's weights along their gradient */
+/** @typedef {(rate: number) => void} Optimizer moves its network's weights along their gradient, by `rate` */
 
-/** SGD with momentum, as PyTorch has it. @param {Network} network @param {number} rate @param {number} momentum
- * @returns {Optimizer} */
-export function sgd({ theta, gradient }, rate, momentum) {
+/** SGD with momentum, as PyTorch has it. @param {Network} network @param {number} momentum @returns {Optimizer} */
+export function sgd({ theta, gradient }, momentum) {
   const velocity = new Float64Array(theta.length)
-  const step = () => {
+  return (rate) => {
     for (let i = 0; i < theta.length; i++) {
       velocity[i] = momentum * velocity[i] + gradient[i]
-      theta[i] -= optimizer.rate * velocity[i]
+      theta[i] -= rate * velocity[i]
     }
   }
-  const optimizer = { rate, step }
-  return optimizer
 }
 
-/** Adam, as PyTorch has it. @param {Network} network @param {number} rate @param {number} beta1 @param {number} beta2
- * @returns {Optimizer} */
-export function adam({ theta, gradient }, rate, beta1 = 0, beta2 = 0.999) {
+/** Adam, as PyTorch has it. @param {Network} network @param {number} beta1 @param {number} beta2 @returns {Optimizer} */
+export function adam({ theta, gradient }, beta1, beta2 = 0.999) {
   const first = new Float64Array(theta.length), second = new Float64Array(theta.length)
   let steps = 0
-  const step = () => {
+  return (rate) => {
     steps++
-    const size = optimizer.rate / (1 - beta1 ** steps), root = Math.sqrt(1 - beta2 ** steps)
+    const size = rate / (1 - beta1 ** steps), root = Math.sqrt(1 - beta2 ** steps)
     for (let i = 0; i < theta.length; i++) {
       const g = gradient[i]
       first[i] = beta1 * first[i] + (1 - beta1) * g
@@ -317,19 +281,14 @@ export function adam({ theta, gradient }, rate, beta1 = 0, beta2 = 0.999) {
       theta[i] -= (size * first[i]) / (Math.sqrt(second[i]) / root + 1e-8)
     }
   }
-  const optimizer = { rate, step }
-  return optimizer
 }
 
-/** G and D, how each moves, and what G descends: one iteration of Algorithm 1, line by line. */
+/** G and D, and what G descends: the gradients of Algorithm 1. */
 export class Players {
-  /** @param {Network} generator @param {Network} discriminator @param {Optimizer} gOptimizer
-   * @param {Optimizer} dOptimizer @param {GeneratorLoss} loss */
-  constructor(generator, discriminator, gOptimizer, dOptimizer, loss) {
+  /** @param {Network} generator @param {Network} discriminator @param {GeneratorLoss} loss */
+  constructor(generator, discriminator, loss) {
     this.generator = generator
     this.discriminator = discriminator
-    this.gOptimizer = gOptimizer
-    this.dOptimizer = dOptimizer
     this.loss = generatorLosses[loss]
     this.both = new Float64Array(0)
     this.dLogits = new Float64Array(0)
@@ -361,22 +320,9 @@ export class Players {
     return this.discriminator.backward(this.dLogits, m, false, true)
   }
 
-  /** Line 8's gradient for noise z (m, noise size); returns D's logits. @param {Numbers} z @param {number} m */
+  /** Line 8's gradient for noise z (m, noise size). @param {Numbers} z @param {number} m */
   generatorGradient(z, m) {
     const logits = this.discriminator.forward(this.generator.forward(z, m), m)
     this.generator.backward(this.sampleGradient(logits, m, m), m, true, false)
-    return logits
-  }
-
-  /** @param {Numbers} x @param {Numbers} z @param {number} m */
-  discriminatorStep(x, z, m) {
-    this.discriminatorGradient(x, z, m)
-    this.dOptimizer.step()
-  }
-
-  /** @param {Numbers} z @param {number} m */
-  generatorStep(z, m) {
-    this.generatorGradient(z, m)
-    this.gOptimizer.step()
   }
 }

@@ -1,8 +1,8 @@
 // A GAN in the plane, live: which modes G covers, what D thinks where, and where D pulls the samples.
 
-import { make, say, tell } from "./controls.js"
-import { Axes, keepDrawn } from "./draw.js"
-import { framed, playground, RATES } from "./playground.js"
+import { say } from "./controls.js"
+import { Axes, drawing } from "./draw.js"
+import { FIELDS, playground } from "./playground.js"
 import { TARGETS } from "./theory.js"
 
 /** @typedef {import("./training.js").PlaneState} PlaneState */
@@ -11,20 +11,15 @@ import { TARGETS } from "./theory.js"
 const SCHEMA = {
   preset: { label: "预设", first: "cover", names: { cover: "覆盖", helvetica: "Helvetica", grid: "二十五个峰" } },
   target: { label: "数据分布", first: "ring", names: { ring: "一圈 8 个峰", grid: "5 × 5 个峰" } },
-  loss: { label: "G 的损失", first: "non_saturating", names: { minimax: "log(1 − D)", non_saturating: "−log D，非饱和" } },
-  k: { label: "D 的步数 k", first: 1, values: [1, 2, 3, 5, 10] },
-  speed: { label: "速度", first: "fast", names: { slow: "慢", middle: "中", fast: "尽快" } },
-  gRate: { label: "G 的学习率", first: 0.002, values: RATES },
-  dRate: { label: "D 的学习率", first: 0.002, values: RATES },
-  momentum: { label: "动量", first: 0.5, values: [0, 0.5, 0.9] },
-  noise: { label: "先验噪声", first: "gaussian", names: { uniform: "均匀", gaussian: "高斯" } },
-  width: { label: "G 的宽度（D 减半）", first: 64, values: [16, 32, 64, 128] },
-  batch: { label: "小批量", first: 128, values: [32, 64, 128, 250] },
-  seed: { label: "随机种子", first: 1, most: 9999 },
+  ...FIELDS,
 }
 
+const COVER = { k: 1, speed: "fast", gRate: 0.002, dRate: 0.002, momentum: 0.5, noise: "gaussian", width: 64, seed: 1 }
 /** @type {Record<string, import("./controls.js").Settings>} */
-const PRESETS = { cover: {}, helvetica: { gRate: 0.005, dRate: 0.0005 }, grid: { target: "grid", dRate: 0.005, noise: "uniform" } }
+const PRESETS = {
+  cover: COVER, helvetica: { ...COVER, gRate: 0.005, dRate: 0.0005 },
+  grid: { ...COVER, target: "grid", dRate: 0.005, noise: "uniform" },
+}
 
 /** @type {Record<string, string>} */
 const WATCH = {
@@ -34,13 +29,10 @@ const WATCH = {
 }
 
 /** @param {import("./controls.js").Settings} values */
-export const games = (values) =>
+const games = (values) =>
   [{ name: "", settings: /** @type {any} */ ({ optimizer: "adam", decay: 1, lead: 0, drawn: [], ...values }) }]
 
-/** The settings of a preset, all of them. @param {string} preset @param {import("./controls.js").Settings} [more] */
-export const presetValues = (preset, more = {}) =>
-  ({ ...Object.fromEntries(Object.entries(SCHEMA).map(([key, field]) => [key, field.first])), ...PRESETS[preset], ...more })
-
+const TURN = Array.from({ length: 33 }, (_, i) => (i * Math.PI) / 16)
 /** @param {CanvasRenderingContext2D} context @param {number} size @param {PlaneState} state @param {string} target */
 function draw(context, size, { field, g, pull }, target) {
   const { reach, centres } = TARGETS[target], cells = Math.sqrt(field.length)
@@ -53,15 +45,7 @@ function draw(context, size, { field, g, pull }, target) {
     context.fillRect(x, at(row), at((i % cells) + 1) - x, at(row + 1) - at(row))
   })
   context.globalAlpha = 1
-  context.strokeStyle = axes.colour("data")
-  context.lineWidth = 1.5
-  context.setLineDash([2, 3])
-  for (const [x, y] of centres) {
-    context.beginPath()
-    context.arc(axes.x(x), axes.y(y), (0.3 / (2 * reach)) * size, 0, 2 * Math.PI)
-    context.stroke()
-  }
-  context.setLineDash([])
+  for (const [x, y] of centres) axes.line(TURN.map((a) => x + 0.3 * Math.cos(a)), TURN.map((a) => y + 0.3 * Math.sin(a)), "data")
   context.fillStyle = axes.colour("generator")
   for (let i = 0; i < g.length; i += 2) context.fillRect(axes.x(g[i]) - 1.5, axes.y(g[i + 1]) - 1.5, 3, 3)
   for (let i = 0; i < 120; i += 2) {
@@ -70,24 +54,24 @@ function draw(context, size, { field, g, pull }, target) {
   }
 }
 
+/** @param {import("./controls.js").Panel} panel @returns {import("./playground.js").View} */
+function view({ values: { target } }) {
+  /** @type {PlaneState | null} */
+  let shown = null
+  const label = "平面上的数据的峰、生成的样本、D 的取值，以及 D 对样本的牵引"
+  const [canvas, again] = drawing(label, "live-square", (width) => width, (context, width) => { if (shown) draw(context, width, shown, String(target)) })
+  const show = /** @returns {import("./controls.js").Cells} */ (/** @type {PlaneState} */ state) => {
+    shown = state
+    again()
+    return [["覆盖的峰", "covered", `${state.covered} / ${state.modes}`], ["落在峰上的样本", "near", `${say(100 * state.near, 0)}%`]]
+  }
+  return { canvas, show }
+}
+
 /** @param {HTMLElement} place @param {import("./playground.js").Given} given */
-export function mount(place, given) {
-  playground(place, given, {
-    schema: SCHEMA, presets: PRESETS, watch: ({ preset }) => WATCH[preset], games, once: 1500, first: ["preset", "target", "loss", "k"],
-    legend: [["data", "数据的峰"], ["generator", "G 的样本"], ["discriminator", "D：越蓝越像数据"]],
-    view: (_, panel) => {
-      /** @type {PlaneState | null} */
-      let shown = null
-      const canvas = make("canvas", { role: "img", class: "live-square", "aria-label": "平面上的数据的峰、生成的样本、D 的取值，以及 D 对样本的牵引" })
-      const numbers = make("p", { class: "live-numbers" }), target = String(panel.values.target)
-      const again = keepDrawn(canvas, (width) => width, (context, width) => { if (shown) draw(context, width, shown, target) })
-      const show = (/** @type {PlaneState} */ state) => {
-        shown = state
-        tell(numbers, [["D 的步数", "d", `${state.dSteps}`], ["G 的步数", "g", `${state.gSteps}`],
-          ["覆盖的峰", "covered", `${state.covered} / ${state.modes}`], ["落在峰上的样本", "near", `${say(100 * state.near, 0)}%`]])
-        again()
-      }
-      return { tag: framed("", canvas, numbers), show }
-    },
-  })
+export const mount = (place, given) => playground(place, given, KIND)
+/** @type {import("./playground.js").Kind} */
+export const KIND = {
+  schema: SCHEMA, presets: PRESETS, watch: ({ preset }) => WATCH[preset], games, view, once: 1500, first: ["preset", "target", "loss", "k"],
+  legend: [["data", "数据的峰"], ["generator", "G 的样本"], ["discriminator", "D：越蓝越像数据"]],
 }

@@ -1,7 +1,7 @@
 // Proposition 2 on three points: where p_g goes from a p_0, step by step, and what C does. Source: §4.2, gan/theory.py.
 
 import { button, make, Panel, player, say, tell, whileDragged } from "./controls.js"
-import { Axes, keepDrawn } from "./draw.js"
+import { Axes, drawing } from "./draw.js"
 import { sigmoid, softplus } from "./nets.js"
 import { value, virtualCriterion } from "./theory.js"
 
@@ -85,20 +85,18 @@ export function mount(place, { prefix }) {
     v = path.pG.map((p, t) => (d === "best" ? c[t] : value(P_DATA, p, path.logits[t])))
   }
 
-  const canvas = make("canvas", { class: "live-drag", role: "img", "aria-label": "三个点上的分布组成的三角形，p_g 从 p₀ 出发的路径；可以拖动 p₀" })
   const numbers = make("p", { class: "live-numbers" })
   const contours = [-1.37, -1.3, -1.2, -1.1, -1, -0.9, -0.8, -0.7, -0.6].map(contour)
   let box = { left: 0, right: 1, top: 0, bottom: 1 }
-  const drawTriangle = keepDrawn(canvas, (width) => Math.min(width, 340) * HEIGHT + 30, (context, width, high) => {
+  const label = "三个点上的分布组成的三角形，p_g 从 p₀ 出发的路径；可以拖动 p₀", tall = (/** @type {number} */ width) => Math.min(width, 340) * HEIGHT + 30
+  const [canvas, drawTriangle] = drawing(label, "live-drag", tall, (context, width, high) => {
     const side = Math.min(width, 340) - 40, left = (width - side) / 2, bottom = high - 28, t = Number(panel.values.t)
     box = { left, right: left + side, top: bottom - side, bottom }
     const axes = new Axes(context, box, [0, 1], [0, 1])
     context.globalAlpha = 0.4
     for (const points of contours) axes.line(points.map(([x]) => x), points.map(([, y]) => y), "other")
     context.globalAlpha = 1
-    axes.rule(0, 0, 1, 0)
-    axes.rule(1, 0, 0.5, HEIGHT)
-    axes.rule(0.5, HEIGHT, 0, 0)
+    axes.line([0, 1, 0.5, 0], [0, 0, HEIGHT, 0], "text")
     axes.text("$x_1$", left - 8, bottom + 14, "text", "center")
     axes.text("$x_2$", box.right + 8, bottom + 14, "text", "center")
     axes.text("$x_3$", left + side / 2, 12, "text", "center")
@@ -112,8 +110,7 @@ export function mount(place, { prefix }) {
     axes.dot(...points[t], "generator", 5)
     axes.dot(...corner(P_DATA), "data", 5)
   })
-  const plot = make("canvas", { role: "img" })
-  const drawCurve = keepDrawn(plot, () => 300, (context, width, high) => {
+  const [plot, drawCurve] = drawing("", "", () => 300, (context, width, high) => {
     const t = Number(panel.values.t), lags = panel.values.d !== "best", steps = c.map((_, i) => i)
     const low = Math.max(-4, Math.min(-LOG4, ...(lags ? v : [])))
     const axes = new Axes(context, { left: 54, right: width - 10, top: 24, bottom: high - 28 }, [0, STEPS], [low, 0])
@@ -146,7 +143,7 @@ export function mount(place, { prefix }) {
   const start = button("播放", film.toggle)
   const show = () => {
     const t = Number(panel.values.t), rises = c.slice(1).filter((after, i) => after > c[i] + 1e-12).length
-    const lag = /** @type {[string, string, number][]} */ (panel.values.d === "best" ? [] : [["V(G, D)", "v", v[t]], ["C − V", "lack", c[t] - v[t]]])
+    const lag = /** @type {import("./controls.js").Cells} */ (panel.values.d === "best" ? [] : [["V(G, D)", "v", v[t]], ["C − V", "lack", c[t] - v[t]]])
     tell(numbers, [["步数", "steps", `${t}`], ["C(G)", "c", say(c[t], 4)], ["C(G) + log 4", "gap", say(c[t] + LOG4, 4)], ...lag,
       ["p_g", "p", Array.from(path.pG[t], (p) => say(p)).join("，")], ["C 上升的步数", "rises", `${rises}`]])
     plot.setAttribute("aria-label", `C 随步数的变化：第 ${t} 步，C = ${say(c[t])}`)

@@ -59,12 +59,12 @@ export function normalCdf(x) {
 const uniformCdf = (x, a, b) => Math.min(1, Math.max(0, (x - a) / (b - a)))
 
 /** @param {string} name @param {number} reach @param {(x: number) => number} cdf
- * @param {(random: Random) => number} draw @param {number[][]} [centres] of its modes @returns {Target} */
-function line(name, reach, cdf, draw, centres = []) {
+ * @param {(random: Random) => number} draw @returns {Target} */
+function line(name, reach, cdf, draw) {
   const sample = (/** @type {Random} */ random, /** @type {Numbers} */ out) => {
     for (let i = 0; i < out.length; i++) out[i] = draw(random)
   }
-  return { name, reach, dimensions: 1, cdf, sample, centres }
+  return { name, reach, dimensions: 1, cdf, sample, centres: [] }
 }
 
 const BLOB = 0.1
@@ -85,17 +85,17 @@ function plane(name, reach, centres) {
 const five = [-4, -2, 0, 2, 4]
 /** gan.toy's targets. */
 export const TARGETS = Object.fromEntries([
-  line("gaussian", 4, normalCdf, (r) => r.normal(), [[0]]),
+  line("gaussian", 4, normalCdf, (r) => r.normal()),
   line("mixture", 4, (x) => 0.7 * normalCdf(2 * (x + 1.5)) + 0.3 * normalCdf(2 * (x - 1.5)),
-    (r) => (r.uniform() < 0.7 ? -1.5 : 1.5) + r.normal() / 2, [[-1.5], [1.5]]),
+    (r) => (r.uniform() < 0.7 ? -1.5 : 1.5) + r.normal() / 2),
   line("laplace", 6, (x) => (x < 0 ? Math.exp(x) / 2 : 1 - Math.exp(-x) / 2),
-    (r) => { const u = r.uniform() - 0.5; return -Math.sign(u) * Math.log1p(-2 * Math.abs(u)) }, [[0]]),
+    (r) => { const u = r.uniform() - 0.5; return -Math.sign(u) * Math.log1p(-2 * Math.abs(u)) }),
   line("uniform", 2, (x) => uniformCdf(x, -1, 1), (r) => 2 * r.uniform() - 1),
   line("cauchy", 10, (x) => (x < -1 ? Math.atan(-1 / x) / Math.PI : 0.5 + Math.atan(x) / Math.PI),
-    (r) => Math.tan(Math.PI * (r.uniform() - 0.5)), [[0]]),
-  line("far", 10, (x) => normalCdf(x - 6), (r) => 6 + r.normal(), [[6]]),
+    (r) => Math.tan(Math.PI * (r.uniform() - 0.5))),
+  line("far", 10, (x) => normalCdf(x - 6), (r) => 6 + r.normal()),
   line("intervals", 4, (x) => (uniformCdf(x, -3, -2) + uniformCdf(x, 2, 3)) / 2,
-    (r) => (r.uniform() < 0.5 ? -3 : 2) + r.uniform(), [[-2.5], [2.5]]),
+    (r) => (r.uniform() < 0.5 ? -3 : 2) + r.uniform()),
   plane("ring", 3, Array.from({ length: 8 }, (_, i) => [2 * Math.cos((i * Math.PI) / 4), 2 * Math.sin((i * Math.PI) / 4)])),
   plane("grid", 5, five.flatMap((x) => five.map((y) => [x, y]))),
 ].map((target) => [target.name, target]))
@@ -103,20 +103,15 @@ export const TARGETS = Object.fromEntries([
 /** A histogram as a target: bars of the given heights, equally wide, between ∓reach; all 0 is taken as uniform.
  * @param {ArrayLike<number>} heights @param {number} reach */
 export function drawnTarget(heights, reach) {
-  const bars = Array.from(heights, (h) => Math.max(0, h)), total = bars.reduce((a, b) => a + b, 0)
-  const weights = bars.map((h) => (total > 0 ? h / total : 1 / bars.length))
-  const below = [0]
-  for (const weight of weights) below.push(below[below.length - 1] + weight)
-  below[bars.length] = 1
-  const width = (2 * reach) / bars.length
+  const n = heights.length, total = sum(n, (i) => heights[i]), width = (2 * reach) / n, below = [0]
+  for (let i = 0; i < n; i++) below.push(below[i] + (total > 0 ? heights[i] / total : 1 / n))
+  below[n] = 1
   const cdf = (/** @type {number} */ x) => {
-    const at = Math.min(bars.length, Math.max(0, (x + reach) / width)), bar = Math.min(Math.floor(at), bars.length - 1)
+    const at = Math.min(n, Math.max(0, (x + reach) / width)), bar = Math.min(Math.floor(at), n - 1)
     return below[bar] + (at - bar) * (below[bar + 1] - below[bar])
   }
   return line("drawn", reach, cdf, (random) => {
-    const u = random.uniform()
-    let bar = 0
-    while (u >= below[bar + 1]) bar++
+    const u = random.uniform(), bar = below.findIndex((p) => p > u) - 1
     return -reach + (bar + random.uniform()) * width
   })
 }
@@ -135,9 +130,8 @@ export function binMasses(target, edges) {
 
 /** Where the bins' D is looked at: their middles, and the ends of the outer two. @param {Float64Array} edges */
 export function binMiddles(edges) {
-  const n = edges.length - 1
-  return Float64Array.from({ length: n }, (_, i) =>
-    i === 0 ? edges[1] : i === n - 1 ? edges[n - 1] : (edges[i] + edges[i + 1]) / 2)
+  const inner = edges.map((x) => Math.max(edges[1], Math.min(edges[edges.length - 2], x)))
+  return inner.subarray(1).map((x, i) => (x + inner[i]) / 2)
 }
 
 /** The prior lies in ±width, but for 1e-18 of a Gaussian one. @param {string} noise */
@@ -150,25 +144,23 @@ const priorCdf = (z, noise) => (noise === "gaussian" ? normalCdf(z) : z / (2 * M
  * @param {string} noise */
 function kinks(generator, noise) {
   const width = priorWidth(noise), { layers } = generator
-  let z = [-width, width]
+  let z = [-width, width], end = 0
   for (let l = 0; l < layers.length - 1; l++) {
-    const rows = layers[l].units, h = new Float64Array(z.length * rows)
+    const { units, weight, bias } = layers[l]
+    end += weight.length + bias.length
     const below = new Network(layers.slice(0, l + 1).map((layer, i) => (i < l ? layer : { ...layer, activation: "linear" })),
-      generator.theta.subarray(0, offset(generator, l + 1)))
-    h.set(below.forward(Float64Array.from(z), z.length).subarray(0, h.length))
+      generator.theta.subarray(0, end))
+    const h = below.forward(Float64Array.from(z), z.length)
     const found = z.slice()
     for (let i = 0; i + 1 < z.length; i++)
-      for (let u = 0; u < rows; u++) {
-        const before = h[i * rows + u], after = h[(i + 1) * rows + u]
+      for (let u = 0; u < units; u++) {
+        const before = h[i * units + u], after = h[(i + 1) * units + u]
         if (before * after < 0) found.push(z[i] + (before / (before - after)) * (z[i + 1] - z[i]))
       }
     z = found.sort((a, b) => a - b).filter((x, i) => !i || x > found[i - 1])
   }
   return Float64Array.from(z)
 }
-
-/** How many weights the first `l` layers have. @param {Network} network @param {number} l */
-const offset = (network, l) => network.layers.slice(0, l).reduce((n, s) => n + s.weight.length + s.bias.length, 0)
 
 /**
  * The mass that p_g puts between neighbouring edges, for z and x on the line: the prior's measure of
@@ -182,7 +174,7 @@ export function pushforward(generator, edges, noise) {
   for (let i = 0; i + 1 < z.length; i++) {
     const start = priorCdf(z[i], noise), end = priorCdf(z[i + 1], noise), rise = x[i + 1] - x[i]
     const low = Math.min(x[i], x[i + 1]), high = Math.max(x[i], x[i + 1])
-    let edge = after(edges, low)
+    let edge = edges.findIndex((x) => x > low)
     for (; edge < edges.length && edges[edge] < high; edge++) {  // the edges that cut the piece
       const at = priorCdf(z[i] + ((edges[edge] - x[i]) / rise) * (z[i + 1] - z[i]), noise)
       below[edge] += rise > 0 ? at - start : end - at
@@ -191,17 +183,6 @@ export function pushforward(generator, edges, noise) {
   }
   for (let i = 0, total = 0; i < edges.length; i++) below[i] += total += whole[i]
   return below.subarray(1).map((p, i) => Math.max(p - below[i], 0))
-}
-
-/** The first edge above x. @param {Float64Array} edges @param {number} x */
-function after(edges, x) {
-  let low = 0, high = edges.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (edges[middle] <= x) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /**

@@ -11,7 +11,7 @@ import { binEdges, binMasses, drawnTarget, priorWidth, snapshot, TARGETS } from 
 /** @typedef {{dSteps: number, gSteps: number, z: Float64Array, g: Float64Array, pull: Float64Array}} Common */
 /** @typedef {Common & Snapshot & {edges: Float64Array}} LineState */
 /** @typedef {Common & {field: Float64Array, covered: number, modes: number, near: number}} PlaneState */
-/** @typedef {{games: GameSettings[]} | {d: number} | {g: number} | {iterations: number}} Order */
+/** @typedef {{games: GameSettings[]} | {turn: "dStep" | "gStep"} | {iterations: number}} Order */
 
 const ARROWS = 21, SAMPLES = 600, FIELD = 40, CLOSE = 0.3
 
@@ -19,7 +19,7 @@ const ARROWS = 21, SAMPLES = 600, FIELD = 40, CLOSE = 0.3
 export class Game {
   /** @param {GameSettings} settings */
   constructor(settings) {
-    const { seed, width, batch, optimizer, momentum, gRate, dRate, loss, lead } = settings
+    const { seed, width, batch, optimizer, momentum, loss, lead } = settings
     this.settings = settings
     this.target = settings.target === "drawn" ? drawnTarget(settings.drawn, 4) : TARGETS[settings.target]
     this.random = new Random(seed)
@@ -27,8 +27,9 @@ export class Game {
     this.generator = generator(this.random, [size, width, width, size])
     this.discriminator = discriminator(this.random, [size, width / 2, width / 2, 1])
     const optimize = optimizer === "adam" ? adam : sgd
-    this.players = new Players(this.generator, this.discriminator, optimize(this.generator, gRate, momentum),
-      optimize(this.discriminator, dRate, momentum), loss)
+    this.players = new Players(this.generator, this.discriminator, loss)
+    this.moveG = optimize(this.generator, momentum)
+    this.moveD = optimize(this.discriminator, momentum)
     this.x = new Float64Array(batch * size)
     this.z = new Float64Array(batch * size)
     this.edges = size === 1 ? binEdges(this.target.reach) : new Float64Array(0)
@@ -37,6 +38,7 @@ export class Game {
     this.watched = new Float64Array(2 * SAMPLES)  // z of the samples that are shown in the plane
     drawNoise(watched, this.watched, settings.noise)
     this.dSteps = this.gSteps = 0
+    this.slower = 1
     for (let i = 0; i < lead; i++) this.dStep()
     this.dSteps = 0
   }
@@ -45,22 +47,22 @@ export class Game {
   dStep() {
     this.target.sample(this.random, this.x)
     drawNoise(this.random, this.z, this.settings.noise)
-    this.players.discriminatorStep(this.x, this.z, this.settings.batch)
+    this.players.discriminatorGradient(this.x, this.z, this.settings.batch)
+    this.moveD(this.settings.dRate / this.slower)
     this.dSteps++
   }
 
   /** Lines 7 and 8. */
   gStep() {
     drawNoise(this.random, this.z, this.settings.noise)
-    this.players.generatorStep(this.z, this.settings.batch)
+    this.players.generatorGradient(this.z, this.settings.batch)
+    this.moveG(this.settings.gRate / this.slower)
     this.gSteps++
   }
 
   /** One iteration, after which both rates are divided by `decay`. */
   iterate() {
-    const { gRate, dRate, decay } = this.settings, by = decay ** this.gSteps
-    this.players.gOptimizer.rate = gRate / by
-    this.players.dOptimizer.rate = dRate / by
+    this.slower = this.settings.decay ** this.gSteps
     for (let i = 0; i < this.settings.k; i++) this.dStep()
     this.gStep()
   }
@@ -108,10 +110,7 @@ export function trainer() {
   return (/** @type {Order} */ order, budget = Infinity) => {
     const start = performance.now()
     if ("games" in order) games = order.games.map((settings) => new Game(settings))
-    for (const game of games) {
-      if ("d" in order) for (let i = 0; i < order.d; i++) game.dStep()
-      if ("g" in order) for (let i = 0; i < order.g; i++) game.gStep()
-    }
+    if ("turn" in order) for (const game of games) game[order.turn]()
     if ("iterations" in order)
       for (let i = 0; i < order.iterations && (!i || performance.now() - start < budget); i++) for (const game of games) game.iterate()
     return games.map((game) => game.state())
