@@ -38,14 +38,16 @@ def squeeze(text):
 
 @pytest.fixture(scope="module")
 def chapters(site):
-    """The articles of the site without what the PDF leaves out or only the ear gets, in the order of _toc.yml, the cover first."""
+    """The articles of the site, in the order of _toc.yml, the cover first.
+
+    Without what the PDF leaves out, and without what only the ear gets.
+    """
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
     files = [(site / name).with_suffix(".html") for name in files_in_order(toc)]
     pages = [BeautifulSoup(file.read_text("utf-8"), "html.parser") for file in files]
     for page in pages:
-        for tag in page.select(
-            "details.hide .cell_input, summary, .headerlink, .visually-hidden, script, style"
-        ):
+        hidden = "details.hide .cell_input, summary, .headerlink, .visually-hidden, script, style"
+        for tag in page.select(hidden):
             tag.decompose()
     return [page.select_one("article.bd-article") for page in pages]
 
