@@ -336,11 +336,12 @@ def hurried(browser: webdriver.Chrome) -> Iterator[None]:
     browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
 
-def open_widget(browser: webdriver.Chrome, url: str) -> None:
-    """Open a page afresh, wait for its first widget's numbers."""
-    browser.get("about:blank")
-    browser.get_log("browser"), browser.get_log("performance")
-    browser.get(url)
+def open_widget(browser: webdriver.Chrome, url: str, *, anew: bool = True) -> None:
+    """Open a page, `anew` even if it is open, and wait for its first widget's numbers."""
+    if anew or browser.current_url != url:
+        browser.get("about:blank")
+        browser.get_log("browser"), browser.get_log("performance")
+        browser.get(url)
     browser.execute_script("document.querySelector('.live').scrollIntoView()")
     wait(browser).until(numbers)
 
@@ -374,7 +375,7 @@ def requests(browser: webdriver.Chrome) -> list[str]:
     return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
 
 
-@pytest.mark.parametrize("scheme", ["http", "file"])
+@pytest.mark.parametrize("scheme", ["file", "http"])
 def test_buttons_do_what_they_say(browser: webdriver.Chrome, address: str, site: Path, scheme: str) -> None:
     open_widget(browser, where(scheme, address, site, "adversarial-nets"))
     start = until(browser, d="0", g="0")
@@ -401,6 +402,42 @@ def test_buttons_do_what_they_say(browser: webdriver.Chrome, address: str, site:
     assert not [url for url in requests(browser) if not url.startswith(mine)]
 
 
+def test_leaving_the_tab_pauses(browser: webdriver.Chrome, address: str) -> None:
+    open_widget(browser, f"{address}book/adversarial-nets.html", anew=False)
+    press(browser, "reset")
+    until(browser, g="0")
+    press(browser, "play")
+    wait(browser).until(lambda b: int(numbers(b)["g"]) > 0)
+    left = """Object.defineProperty(document, "hidden", { value: true, configurable: true })
+        document.dispatchEvent(new Event("visibilitychange"))
+        delete document.hidden"""
+    browser.execute_script(left)
+    assert browser.find_element(By.CSS_SELECTOR, ".live [data-key=play]").text == "播放"
+    after = """const [n, done] = arguments
+        let i = 0
+        const look = () => ++i > n ? done() : requestAnimationFrame(look)
+        look()"""
+    browser.execute_async_script(after, 10)  # the order that was under way is done
+    seen = numbers(browser)
+    browser.execute_async_script(after, 20)
+    assert numbers(browser) == seen
+
+
+def test_lines_follow_the_theme(browser: webdriver.Chrome, address: str) -> None:
+    fits = """const canvas = document.querySelector(".live canvas")
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+        let black = 0, white = 0
+        for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 200) {
+            if (Math.max(data[i], data[i + 1], data[i + 2]) < 30) black++
+            if (Math.min(data[i], data[i + 1], data[i + 2]) > 225) white++
+        }
+        return black > 99 && black > 10 * white ? "light" : white > 99 && white > 10 * black ? "dark" : "" """
+    open_widget(browser, f"{address}book/adversarial-nets.html", anew=False)
+    for theme in ("light", "dark"):
+        with seen_as(browser, theme):
+            wait(browser).until(lambda b, theme=theme: b.execute_script(fits) == theme)
+
+
 OTHERS = {
     **{"preset": "collapse", "target": "cauchy", "compare": "k", "loss": "minimax", "k": "0", "gRate": "6"},
     **{"dRate": "6", "optimizer": "sgd", "momentum": "2", "decay": "0", "noise": "gaussian", "width": "0"},
@@ -415,7 +452,7 @@ def test_every_control_changes_what_is_seen(browser: webdriver.Chrome, address: 
     browser.set_script_timeout(60)
     found = "return [...document.querySelectorAll('.live :is(select, input)')].map((c) => c.dataset.key)"
     assert set(browser.execute_script(found)) == OTHERS.keys()
-    usual = browser.execute_async_script(PLAY_TO, 4)
+    usual = browser.execute_async_script(PLAY_TO, 2)
     for key, value in OTHERS.items():
         choose(browser, key, value)
         assert f"figure1.{key}=" in browser.current_url
@@ -423,11 +460,11 @@ def test_every_control_changes_what_is_seen(browser: webdriver.Chrome, address: 
             assert numbers(browser) == usual
         else:
             until(browser, g="0", d="0")
-            assert browser.execute_async_script(PLAY_TO, 24 if key == "decay" else 4) != usual, key
+            assert browser.execute_async_script(PLAY_TO, 24 if key == "decay" else 2) != usual, key
         browser.execute_script("location.hash = '#figure1.seed=2'")  # as it was
         until(browser, g="0")
         if key == "seed":  # before "speed": the usual game once more
-            again = browser.execute_async_script(PLAY_TO, 4)
+            again = browser.execute_async_script(PLAY_TO, 2)
             assert again == usual
     assert not complaints(browser)
 
@@ -464,11 +501,12 @@ WRONG = {
 def test_a_wrong_address_falls_back_and_says_so(browser: webdriver.Chrome, address: str) -> None:
     values = "return [...document.querySelectorAll('.live :is(select, input)')].map((c) => c.value)"
     status = "return document.querySelector('.live-status').textContent"
-    open_widget(browser, f"{address}book/adversarial-nets.html")
-    usual = browser.execute_script(values), numbers(browser)
-    assert not browser.execute_script(status)
     open_widget(browser, f"{address}book/adversarial-nets.html#figure1.k=7&figure1.preset=x")
     assert all(part in browser.execute_script(status) for part in ("k=7", "preset=x", "默认值"))
+    usual = browser.execute_script(values), until(browser, d="0")
+    browser.execute_script("location.hash = '#figure1.preset=converge&figure1.k=3&figure1.seed=2'")
+    wait(browser).until(lambda b: not b.execute_script(status))
+    assert (browser.execute_script(values), numbers(browser)) == usual
     for hash, named in WRONG.items():
         browser.execute_script("location.hash = `#figure1.${arguments[0]}`", hash)
         wait(browser).until(lambda b, n=named: f"地址里的 {n}" in b.execute_script(status))
@@ -527,25 +565,6 @@ def test_two_widgets_do_not_disturb_each_other(browser: webdriver.Chrome, addres
     assert browser.current_url.endswith("#figure12.seed=4&figure1.k=1&figure1.seed=3")
 
 
-def test_leaving_the_tab_pauses(browser: webdriver.Chrome, address: str) -> None:
-    open_widget(browser, f"{address}book/adversarial-nets.html")
-    press(browser, "play")
-    wait(browser).until(lambda b: int(numbers(b)["g"]) > 0)
-    left = """Object.defineProperty(document, "hidden", { value: true, configurable: true })
-        document.dispatchEvent(new Event("visibilitychange"))
-        delete document.hidden"""
-    browser.execute_script(left)
-    assert browser.find_element(By.CSS_SELECTOR, ".live [data-key=play]").text == "播放"
-    after = """const [n, done] = arguments
-        let i = 0
-        const look = () => ++i > n ? done() : requestAnimationFrame(look)
-        look()"""
-    browser.execute_async_script(after, 10)  # the order that was under way is done
-    seen = numbers(browser)
-    browser.execute_async_script(after, 20)
-    assert numbers(browser) == seen
-
-
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("still", [False, True])
 def test_the_cover_plays_once_and_stops(browser: webdriver.Chrome, address: str, still: bool) -> None:
@@ -597,21 +616,6 @@ def test_keys_work_the_controls(browser: webdriver.Chrome, address: str) -> None
     until(browser, d="1")
     browser.find_element(By.CSS_SELECTOR, ".live [data-key=step-g]").send_keys(Keys.SPACE)
     until(browser, g="1")
-
-
-def test_lines_follow_the_theme(browser: webdriver.Chrome, address: str) -> None:
-    fits = """const canvas = document.querySelector(".live canvas")
-        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
-        let black = 0, white = 0
-        for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 200) {
-            if (Math.max(data[i], data[i + 1], data[i + 2]) < 30) black++
-            if (Math.min(data[i], data[i + 1], data[i + 2]) > 225) white++
-        }
-        return black > 99 && black > 10 * white ? "light" : white > 99 && white > 10 * black ? "dark" : "" """
-    open_widget(browser, f"{address}book/adversarial-nets.html")
-    for theme in ("light", "dark"):
-        with seen_as(browser, theme):
-            wait(browser).until(lambda b, theme=theme: b.execute_script(fits) == theme)
 
 
 def test_modes_in_the_plane_are_counted(browser: webdriver.Chrome, address: str) -> None:
