@@ -433,8 +433,10 @@ def test_lines_follow_the_theme(browser: webdriver.Chrome, address: str) -> None
         }
         return black > 99 && black > 10 * white ? "light" : white > 99 && white > 10 * black ? "dark" : "" """
     open_widget(browser, f"{address}book/adversarial-nets.html", anew=False)
-    for theme in ("light", "dark"):
-        with seen_as(browser, theme):
+    with seen_as(browser):
+        for theme in ("light", "dark"):  # the size stays
+            media = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
             wait(browser).until(lambda b, theme=theme: b.execute_script(fits) == theme)
 
 
