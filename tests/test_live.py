@@ -251,6 +251,7 @@ def test_collapse_loses_modes() -> None:
         assert min(left) < 0.05 and max(left) > 0.95  # it has been at either
 
 
+@pytest.mark.soak
 def test_the_plane_is_covered_or_not_as_told() -> None:
     got = node("plane")
     assert got["most"] == 8
@@ -539,6 +540,7 @@ def test_the_address_keeps_the_settings(browser: webdriver.Chrome, address: str)
     assert browser.current_url == f"{page}#figure1.k=1"
 
 
+@pytest.mark.soak
 def test_two_widgets_do_not_disturb_each_other(browser: webdriver.Chrome, address: str) -> None:
     open_widget(browser, f"{address}book/adversarial-nets.html#figure1.seed=3&figure12.seed=4")
     mine = numbers(browser)

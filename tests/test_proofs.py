@@ -258,6 +258,7 @@ def agrees(i: int, p_data: str, p_g: str, d: str) -> str:
     return text
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_its_definitions_are_gan_theorys(compiled):
     need("Interval")

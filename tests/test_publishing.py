@@ -149,10 +149,13 @@ def test_a_published_run_gives_way_to_its_own_recipe_alone_and_on_demand(runs_of
             publishing.publish(other, "digits", root=root, replace=replace)
     with pytest.raises(ValueError, match=r"digits is published already: .*, or replace=True"):
         publishing.publish(run, "digits", root=root)
-    assert there.read_bytes() == before and os.listdir(root) == ["digits"]
+    assert there.read_bytes() == before and sorted(os.listdir(root)) == ["digits", "started.csv"]
     longer = train(tiny(epochs=2, **FIELDS), run.folder)
     assert len(publishing.publish(longer, "digits", root=root, replace=True).history) == 2
-    assert sorted(os.listdir(root / "digits"))[1] == "film.png" and os.listdir(root) == ["digits"]
+    assert sorted(os.listdir(root / "digits"))[1] == "film.png" and sorted(os.listdir(root)) == [
+        "digits",
+        "started.csv",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,10 @@ def test_a_run_is_in_its_place_whatever_fails_while_it_is_exchanged(
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(KeyboardInterrupt):
         publishing.publish(run, "digits", root=root, weights="none", replace=True)
-    assert os.listdir(root) == ["digits"] and (root / "digits/run.json").read_bytes() == before
+    assert (
+        sorted(os.listdir(root)) == ["digits", "started.csv"]
+        and (root / "digits/run.json").read_bytes() == before
+    )
 
 
 @pytest.mark.parametrize("decay", [0.5, 1.5, -1.0, float("nan")])
