@@ -177,7 +177,7 @@ def installing(notebook: NotebookNode, root: Path) -> NotebookNode:
 def stage(root: Path, executed: dict[Path, NotebookNode]) -> Path:
     """Bring _build/source up to date; what did not change is not written, for Sphinx's sake."""
     source = root / "_build/source"
-    shown = find_files(root, "examples", ".py")  # by literalinclude
+    shown = [*find_files(root, "examples", ".py"), *find_files(root, "proofs", ".v")]  # on pages
     files = [root / "_config.yml", root / "_toc.yml", *find_files(root, "book"), *shown]
     staged = {source / file.relative_to(root): file for file in files}
     for target, file in staged.items():

@@ -167,11 +167,12 @@ def test_parameters_reach_the_notebooks_that_have_them_and_no_file_changes(toy):
     assert tracked(toy) == before
 
 
-def test_the_examples_that_pages_include_are_staged_and_follow_their_files(toy):
-    (toy / "examples").mkdir()
-    for text in ("a = 1\n", "a = 2\n"):
-        (toy / "examples/plain.py").write_text(text)
-        assert (build.stage(toy, {}) / "examples/plain.py").read_text() == text
+@pytest.mark.parametrize("file", ["examples/plain.py", "proofs/Plain.v"])
+def test_what_pages_show_from_beside_the_book_is_staged_and_follows_its_file(toy, file):
+    (toy / file).parent.mkdir()
+    for text in ("one", "another"):
+        (toy / file).write_text(text)
+        assert (build.stage(toy, {}) / file).read_text() == text
 
 
 @pytest.mark.slow

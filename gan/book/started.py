@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..recipes import parse, recipe
+from ..recipes import changes, parse
 from ..runs import RECORD, Run, whole
 
 FILE = "started.csv"
@@ -49,12 +49,11 @@ def write(path: str | os.PathLike[str], lines: Iterable[Line]) -> None:
 
 def line(record: Mapping[str, Any], end: str, epochs: int | None = None) -> Line:
     """What run.json or a sweep's record tells of its training; an average of weights changes no training."""
-    own = parse(record["recipe"]).model_dump(mode="json")
-    preset = recipe(own["name"]).model_dump(mode="json")
-    apart = ("name", "seed", "epochs", "ema")
-    changed = [f"{f}={_told(own[f])}" for f in own if f not in apart and own[f] != preset[f]]
-    cells = (record["started"], own["name"], " ".join(changed), own["seed"], record["device"])
-    done = own["epochs"] if epochs is None else epochs
+    own = parse(record["recipe"])
+    apart = ("seed", "epochs", "ema")
+    changed = [f"{f}={_told(value)}" for f, value in changes(own).items() if f not in apart]
+    cells = (record["started"], own.name, " ".join(changed), own.seed, record["device"])
+    done = own.epochs if epochs is None else epochs
     return dict(zip(FIELDS, (*map(str, cells), str(done), end, "", "", ""), strict=True))
 
 
