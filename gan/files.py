@@ -70,7 +70,8 @@ def reading(path: Path, what: str = "is damaged", advice: str = COPY) -> Iterato
         with open(path if path.is_file() else os.devnull, "rb") as file:
             head = file.read(64).lstrip()
         looks = [words for start, words in LOOKS.items() if head.startswith(start)]
-        reason = looks[0] if looks else reasons(error) if head else "it is empty"
+        empty = path.is_file() and not head
+        reason = looks[0] if looks else "it is empty" if empty else reasons(error)
         raise Damaged(f"{path} {what} ({reason}): {advice}") from None
 
 
