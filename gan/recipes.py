@@ -42,7 +42,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    name: str = Field(title="配方", description="the recipe's name")
+    name: Name = Field(title="配方", description="the recipe's name")
     dataset: Name = about("mnist", "数据集", "of gan.data, a target of gan.toy, or NAME for your NAME.npz")
     valid: Natural = about(
         10_000, "留作验证的训练图像数", "training images held out at the end, to choose σ on; 0: none"
@@ -187,7 +187,10 @@ class Recipe(BaseModel):
 
     def learning_rate_at(self, update: int) -> float:
         """The rate of update 0, 1, …: max(floor, rate / decay^update)."""
-        return max(self.learning_rate_floor, self.learning_rate / self.learning_rate_decay**update)
+        try:
+            return max(self.learning_rate_floor, self.learning_rate / self.learning_rate_decay**update)
+        except OverflowError:
+            return self.learning_rate_floor
 
     def momentum_at(self, epoch: int) -> float:
         """The momentum in epoch 1, 2, …: linear from ``momentum`` to ``momentum_final``."""
@@ -263,12 +266,13 @@ def recipe(name: str, /, **fields: Any) -> Recipe:
     """
     if name not in PRESETS:
         near, there = meant(name, PRESETS), ", ".join(PRESETS)
-        raise ValueError(f"there is no recipe {name!r}; {near}there are: {there}")
+        raise ValueError(f"there is no recipe {name!r:.90}; {near}there are: {there}")
     known = [field for field in Recipe.model_fields if field != "name"]
     if unknown := sorted(fields.keys() - {*known}):
         near = "".join(meant(field, known) for field in unknown).strip()
         raise ValueError(
-            f"a recipe has no field {', '.join(unknown)}; {near or 'it has: ' + ', '.join(known)}"
+            f"a recipe has no field {', '.join(map(_named, unknown))}; "
+            f"{near or 'it has: ' + ', '.join(known)}"
         )
     return parse({"name": name, **PRESETS[name], **{k: v for k, v in fields.items() if v is not None}})
 
@@ -280,9 +284,9 @@ def parse(fields: dict[str, Any]) -> Recipe:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
-        what = f"{field} = {first['input']!r}: " if field else ""
+        what = f"{field} = {first['input']!r:.300}: " if field else ""
         message = first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"recipe {fields.get('name')!r}: {what}{message}") from None
+        raise ValueError(f"recipe {fields.get('name')!r:.90}: {what}{message:.2000}") from None
 
 
 def changes(recipe: Recipe) -> dict[str, Any]:
@@ -297,7 +301,11 @@ def words(recipe: Recipe) -> str:
     return shlex.join([recipe.name, *(word for field in given.items() for word in ("-p", *field))])
 
 
+def _named(word: str) -> str:
+    return word if word.isidentifier() else repr(word)
+
+
 def meant(word: str, known: Iterable[str]) -> str:
     """What a misspelt ``word`` may have been meant for, as a question; empty where nothing is near."""
-    near = difflib.get_close_matches(word.lower(), [*known], 1)
+    near = difflib.get_close_matches(str(word)[:90].lower(), [*known], 1)
     return f"did you mean {near[0]}? " if near else ""

@@ -26,6 +26,7 @@ from safetensors.torch import load_file
 
 from . import data, parzen
 from .engine import describe
+from .files import plain_word
 from .layers import unpack
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, changes, parse, words
@@ -165,7 +166,7 @@ def default_folder(recipe: Recipe) -> Path:
 
 def published(name: str) -> Run:
     """The published run ``name``, from book/results/ as `find_result` sees it."""
-    return Run.load(find_result(f"{name}/{RECORD}", f"no published run {name!r}").parent)
+    return Run.load(find_result(f"{plain_word(name)}/{RECORD}", f"no published run {name!r}").parent)
 
 
 def find_result(path: str, what: str = "nothing was published") -> Path:
