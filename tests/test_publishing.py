@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from test_training import Interrupt, assert_rounded, assert_same_weights, tiny, train
 
 import gan
-from gan import algorithm1, keeping, layers, training
+from gan import algorithm1, keeping, layers, saving, training
 from gan.__main__ import main
 from gan.book import ablation, places, publishing
 
@@ -26,7 +26,7 @@ FIELDS = {"d_init": 0.5, "learning_rate": 1.0, "momentum_epochs": 8}
 def stopped(tmp_path, monkeypatch):
     """A run of six epochs that was stopped in its fourth."""
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(keeping, "SAVE_EVERY", 0.0)
+        patch.setattr(saving, "SAVE_EVERY", 0.0)
         interrupt = Interrupt(algorithm1.ITERATIONS["simultaneous"], 14)
         patch.setitem(algorithm1.ITERATIONS, "simultaneous", interrupt)
         train(tiny(epochs=6, **FIELDS), tmp_path / "stopped")
@@ -254,8 +254,11 @@ def test_a_sweep_keeps_the_weights_of_its_best_epoch(tmp_path, monkeypatch):
 
 
 def test_the_best_weights_are_not_kept_twice(tmp_path):
-    run = train(tiny(**FIELDS), tmp_path / "run")
-    ablation._keep_best(run.folder, run.generator, epoch=4)
+    def best(epoch, game):
+        game.best.keep(epoch, game.generator)
+
+    run = train(tiny(**FIELDS), tmp_path / "run", after_epoch=best)
+    assert run.best()[1] == 4
     public = publishing.publish(run, "digits", root=tmp_path / "results")
     assert public.best() is None and public.record["metrics"].keys() == {"parzen"}
 
