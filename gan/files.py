@@ -8,10 +8,13 @@ file, with what would be right; OSError: it can't be read here and now.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import math
 import os
 import re
+import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,6 +93,30 @@ def check_size(path: Path, size: int) -> None:
     """ValueError where ``path`` is to unpack to ``size`` bytes, and so many can't be meant."""
     if size > max(SMALL, PACKED * path.stat().st_size):
         raise ValueError(f"it would unpack to {size} bytes, over {PACKED} times its own size")
+
+
+class _Sparing(io.BufferedReader):
+    """A file that is read in pieces of at most a MiB: no true zip file's directory is larger."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size and size > 2**20:  # the end of the file, which tells of the directory, is read without a size
+            raise ValueError("its directory is too large")
+        return super().read(size)
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The zip file ``path``, which may be unpacked, and in which each name is there once."""
+    with _Sparing(path.open("rb", buffering=0)) as file:
+        if file.read(2) == b"\x1f\x8b":
+            raise ValueError("it looks like a .gz file, which must be unpacked")
+        archive = zipfile.ZipFile(file)
+        for name, times in Counter(archive.namelist()).items():
+            archive.open(name).close()  # BadZipFile where the member itself is not called so
+            if times > 1:
+                raise ValueError(f"{name} is in it twice")
+        check_size(path, sum(member.file_size for member in archive.infolist()))
+        yield archive
 
 
 def read_text(path: Path) -> str:

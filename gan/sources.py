@@ -8,7 +8,6 @@ is published in, TFD as TFD_48x48.mat. What is missing is downloaded, and writte
 from __future__ import annotations
 
 import gzip
-import io
 import math
 import os
 import struct
@@ -79,15 +78,6 @@ def read(name: str, folder: Path, shape: tuple[int, ...] | None, fold: int = 0) 
     return arrays
 
 
-class _Sparing(io.BufferedReader):
-    """A file that is read in pieces of at most a MiB: no true zip file's directory is larger."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size and size > 2**20:  # the end of the file, which tells of the directory, is read without a size
-            raise ValueError("its directory is too large")
-        return super().read(size)
-
-
 def _read_npz(path: Path, shape: tuple[int, ...] | None) -> Arrays:
     """The data set in ``path``, whose types and shapes are checked before it takes memory.
 
@@ -95,25 +85,18 @@ def _read_npz(path: Path, shape: tuple[int, ...] | None) -> Arrays:
     """
     advice = "delete it to have it downloaded again" if shape else "numpy.savez_compressed writes such a file"
     needed = KEYS if shape else ("x_train", "x_test")
-    with files.reading(path, "can't be read as .npz", advice), _Sparing(path.open("rb", buffering=0)) as file:
-        if file.read(2) == b"\x1f\x8b":
-            raise ValueError("it looks like a .gz file, which must be unpacked")
-        with zipfile.ZipFile(file) as archive:
-            for name in (names := archive.namelist()):
-                archive.open(name).close()  # ValueError where it is not called so itself
-                if names.count(name) > 1:
-                    raise ValueError(f"{name} is in it twice")
-            if missing := [key for key in needed if f"{key}.npy" not in names]:
-                raise ValueError(f"{path} has no {', '.join(missing)}: it must hold {', '.join(needed)}")
-            there = [key for key in KEYS if f"{key}.npy" in names]
-            files.check_size(path, sum(archive.getinfo(f"{key}.npy").file_size for key in there))
-            arrays = {key: _head(archive, f"{key}.npy") for key in there}
-            for part in PARTS:
-                arrays.setdefault(f"y_{part}", np.broadcast_to(-1, arrays[f"x_{part}"].shape[:1]))
-            _check(arrays, path, shape)
-            for key in there:
-                with archive.open(f"{key}.npy") as member:
-                    arrays[key] = npy.read_array(member, allow_pickle=False)
+    with files.reading(path, "can't be read as .npz", advice), files.open_zip(path) as archive:
+        names = archive.namelist()
+        if missing := [key for key in needed if f"{key}.npy" not in names]:
+            raise ValueError(f"{path} has no {', '.join(missing)}: it must hold {', '.join(needed)}")
+        there = [key for key in KEYS if f"{key}.npy" in names]
+        arrays = {key: _head(archive, f"{key}.npy") for key in there}
+        for part in PARTS:
+            arrays.setdefault(f"y_{part}", np.broadcast_to(-1, arrays[f"x_{part}"].shape[:1]))
+        _check(arrays, path, shape)
+        for key in there:
+            with archive.open(f"{key}.npy") as member:
+                arrays[key] = npy.read_array(member, allow_pickle=False)
     return arrays
 
 

@@ -50,7 +50,7 @@ def test_the_library_alone_brings_in_nothing_that_draws():
 
 
 def test_rooms_and_functions_fit_what_a_reader_holds():
-    assert len(MODULES) <= 21
+    assert len(MODULES) <= 22
     for path in MODULES:
         assert len(path.read_text().splitlines()) <= 320, path
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
