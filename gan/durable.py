@@ -29,7 +29,12 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except Timeout:
         raise
-    except OSError as error:
+    except (OSError, RuntimeError) as failed:  # torch's own, for what could not be written
+        error: BaseException | None = failed
+        while error and not isinstance(error, OSError):
+            error = error.__context__
+        if not error:
+            raise
         reason = error.strerror or " ".join(str(error).split())
         told = OSError(f"{path} can't be written ({reason}): what was saved before stays")
         told.errno = error.errno
@@ -48,6 +53,14 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(number)
+
+
+def make(folder: Path) -> None:
+    """Make ``folder`` and what is missing above it, and bring their names to the disk."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync(path.parent)
 
 
 @contextmanager
@@ -129,7 +142,7 @@ def locked(folder: Path, timeout: float = -1) -> Iterator[Callable[[], None]]:
     Gives what raises OSError where the folder is no longer the one that was taken. An empty folder goes.
     """
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make(folder)
         (lock := FileLock(folder / LOCK, timeout=timeout)).acquire()
         taken = (folder / LOCK).stat()
 
