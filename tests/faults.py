@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import hashlib
 import json
 import os
@@ -276,13 +277,15 @@ def child(order: dict[str, Any], pipe: int, library: ctypes.CDLL) -> None:
     said = os.open(f"{order['root']}.said", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(said, 1), os.dup2(said, 2)
     sys.modules["gan.saving"].SAVE_EVERY = order.get("every", 0.0)
-    play = sys.modules["gan.training"].play
+    signals = sys.modules["gan.saving"].Signals
+    entered = signals.__enter__
 
-    def begin(*arguments: Any) -> None:
+    def begin(self: Any) -> Any:
+        found = entered(self)
         os.write(pipe, b"\n")
-        play(*arguments)
+        return found
 
-    sys.modules["gan.training"].play = begin
+    signals.__enter__ = begin
     plan = Plan(order)
     asked = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)
     hook = asked(plan)
@@ -340,4 +343,5 @@ if __name__ == "__main__":
     commit = gan.runs.commit()
     gan.runs.commit = lambda: commit
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.freeze()  # so that children share these pages
     serve(ctypes.CDLL(sys.argv[1]))
