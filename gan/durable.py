@@ -157,7 +157,7 @@ def clear(folder: Path) -> None:
 
 
 def exchange(new: Path, place: Path) -> None:
-    """Put the folder ``new`` in ``place``, and what is there in ``new``, if anything is, in one step.
+    """Put the folder ``new`` in ``place``, and what is there, if anything is, away, in one step.
 
     Where the system has no such step, ``place`` is for a moment called .NAME.before: see `put_back`.
     """
@@ -171,14 +171,16 @@ def exchange(new: Path, place: Path) -> None:
         except BaseException:
             os.replace(before, place)
             raise
-        os.replace(before, new)
+        shutil.rmtree(before, ignore_errors=True)
     sync(place.parent)
 
 
 def put_back(place: Path) -> None:
     """Put back what a kill left aside in `exchange`."""
     before = place.with_name(f".{place.name}.before")
-    if before.exists() and not place.exists():
+    if before.exists() and place.exists():
+        shutil.rmtree(before)
+    elif before.exists():
         os.replace(before, place)
 
 

@@ -160,12 +160,14 @@ def load(recipe: Recipe, data_dir: str | os.PathLike[str] | None) -> data.Datase
     return dataset
 
 
-def check(folder: Path, recipe: Recipe, overwrite: bool = False) -> bool:
+def check(folder: Path, recipe: Recipe, averages: Sequence[float] = (), overwrite: bool = False) -> bool:
     """Whether ``folder`` holds a run of ``recipe``, or of its beginning; False where it is free.
 
     ValueError where it holds anything else; with ``overwrite`` any run in training will do, and counts as
     free, as one of which nothing was saved does.
     """
+    if wrong := [decay for decay in averages if not 0 <= decay < 1]:
+        raise ValueError(f"averages = {wrong[0]}: a decay is at least 0 and less than 1")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; a run needs a folder of its own")
     there = {path.name for path in folder.iterdir()} if folder.exists() else set()
@@ -263,6 +265,14 @@ def finished(folder: Path, recipe: Recipe, dataset: data.Dataset, averages: Sequ
     return finished
 
 
+def iterations(recipe: Recipe, images: int) -> int:
+    """How many iterations an epoch has: each has k minibatches, the last of which may be smaller.
+
+    Many processes leave out what they can't share equally.
+    """
+    return -(-(images - images % processes()) // recipe.batch_size) // recipe.k
+
+
 def begin(
     recipe: Recipe,
     folder: Path,
@@ -271,12 +281,12 @@ def begin(
     engine: str,
     begun: Run | None,
     overwrite: bool,
-    n: int,
 ) -> tuple[dict[str, Any], dict[str, Any] | None, bool]:
     """run.json to go on with; the state: a checkpoint's, or what is known of ``begun``'s, or none.
 
-    And whether checkpoint.pt in ``folder`` is good, and of this run. An epoch has ``n`` iterations.
+    And whether checkpoint.pt in ``folder`` is good, and of this run.
     """
+    n = iterations(recipe, len(dataset.split(recipe.valid)[0]))
     record = runs.new_record(recipe, device, dataset)
     if processes() > 1:
         record["device"] = f"{processes()} × {record['device']}"
