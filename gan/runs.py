@@ -14,8 +14,6 @@ import re
 import shlex
 import subprocess
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -70,7 +68,7 @@ class Run:
             return cls.of(folder, checkpoint)
         record, history = read_record(folder), pd.DataFrame()
         if (folder / HISTORY).exists():
-            with reading(folder / HISTORY):
+            with durable.reading(folder / HISTORY):
                 history = pd.read_csv(folder / HISTORY)
         return cls(folder, parse(record["recipe"]), record, history)
 
@@ -155,7 +153,7 @@ class Run:
             raise FileNotFoundError(f"{self.folder} has no weights of the {which}{self._where_from()}")
         shape = self.record.get("shape") or data.SHAPES[stage.dataset]  # which old records do not have
         network = networks(stage, shape)[player]
-        with reading(path if path.exists() else self.folder / CHECKPOINT):
+        with durable.reading(path if path.exists() else self.folder / CHECKPOINT):
             network.load_state_dict(weights)
             if odd := [key for key, w in network.state_dict().items() if not w.isfinite().all()]:
                 raise ValueError(f"{odd[0]} is not finite")
@@ -238,19 +236,8 @@ def resumed_record(
     return record
 
 
-def in_json(record: dict[str, Any]) -> str:
-    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-
-
 def write_record(folder: Path, record: dict[str, Any]) -> None:
-    write_json(folder / RECORD, record)
-
-
-def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write ``record`` to ``path``, whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with durable.whole(path) as part:
-        part.write_text(in_json(record), "utf-8")
+    durable.write_json(folder / RECORD, record)
 
 
 def commit() -> str | None:
@@ -280,32 +267,13 @@ def read_record(folder: Path) -> dict[str, Any]:
     if not path.exists():
         raise FileNotFoundError(f"{folder} is no run: it has no {RECORD}")
     try:
-        with reading(path):
+        with durable.reading(path):
             record = json.loads(path.read_text("utf-8"))
             if not isinstance(record["recipe"], dict):
                 raise TypeError("recipe is no record")
-    except Damaged as error:
-        raise Damaged(f"{error}: {AGAIN}") from None
+    except durable.Damaged as error:
+        raise durable.Damaged(f"{error}: {AGAIN}") from None
     return record
-
-
-class Damaged(ValueError):
-    """A file is not as it was written, or none of gan's."""
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Tell in one line what is damaged, `Damaged`, from what can't be read here, an OSError."""
-    try:
-        yield
-    except (OSError, MemoryError, UnicodeEncodeError):  # the last where the locale cannot say the path
-        raise
-    except Exception as error:  # JSON, zip, pickle, and files that C++ could not open
-        plain = isinstance(error, RuntimeError | ValueError) and str(error)
-        reason = " ".join((str(error) if plain else repr(error)).split())[:200]
-        if "unable to" in reason:
-            raise OSError(f"{path} can't be read ({reason})") from None
-        raise Damaged(f"{path} is damaged ({reason})") from None
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -319,20 +287,20 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
             state = read_state(folder / name)
         except FileNotFoundError:
             continue
-        except Damaged as error:
+        except durable.Damaged as error:
             before = name == CHECKPOINT and (folder / BEFORE).exists()
             on = "gan.train goes on from the one before it, if that is whole; or " if before else ""
             raise ValueError(f"{error}: {on}{AGAIN}") from None
         own, told = state["record"], read_record(folder) if (folder / RECORD).exists() else state["record"]
-        if any(own[key] != told.get(key) for key in ("started", "data_sha256")):
+        if any(own.get(key) != told.get(key) for key in ("started", "data_sha256")):
             raise ValueError(f"{folder}: {RECORD} and {name} are of two runs; gan.train goes on with {name}")
         return state
     return None
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds; `Damaged` where that is not what was written."""
-    with reading(path):
+    """What a checkpoint holds; `gan.durable.Damaged` where that is not what was written."""
+    with durable.reading(path):
         sealed = durable.is_sealed(path)
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         there = state.pop("format", 1)

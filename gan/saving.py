@@ -6,6 +6,7 @@ written of it, for readers.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -54,6 +55,10 @@ class Checkpoints:
         self.folder, self.record, self.keep, self.still = folder, record, keep, still
         self.ends, self.any = Pace(), Pace()
 
+    def last(self, recipe: Recipe, first: dict[str, Any] | None) -> dict[str, Any] | None:
+        """The state that was saved last; ``first``, with which it all began, where none was."""
+        return tell(lambda: newest(self.folder, recipe)[0]) if self.keep else first
+
     def due(self, end: bool) -> bool:
         """Whether to save now, at the ``end`` of an epoch or within a long one."""
         return self.ends.due(SAVE_EVERY, SAVED_IN) if end else self.any.due(2 * SAVE_EVERY, SAVED_IN)
@@ -100,7 +105,7 @@ def save(folder: Path, record: dict[str, Any], state: dict[str, Any], keep: bool
 def tell_readers(folder: Path, record: dict[str, Any], history: list[dict[str, float]]) -> None:
     """Write history.csv and run.json, where they do not say already what a checkpoint does."""
     rows = pd.DataFrame(history).to_csv(index=False, float_format="%.6g") if history else ""
-    for name, text in {HISTORY: rows, RECORD: runs.in_json(record)}.items():
+    for name, text in {HISTORY: rows, RECORD: durable.in_json(record)}.items():
         path, there = folder / name, (folder / name).exists()
         if not text:
             path.unlink(missing_ok=True)
@@ -115,7 +120,7 @@ def newest(folder: Path, recipe: Recipe) -> tuple[dict[str, Any] | None, bool]:
     Says what is damaged and passed over. ValueError: all is, or the run is another.
     """
     states: dict[str, dict[str, Any]] = {}
-    damaged: list[runs.Damaged] = []
+    damaged: list[durable.Damaged] = []
     for name in (CHECKPOINT, WITHIN, BEFORE):
         if name == BEFORE and states:
             break
@@ -123,7 +128,7 @@ def newest(folder: Path, recipe: Recipe) -> tuple[dict[str, Any] | None, bool]:
             state = runs.read_state(folder / name)
         except FileNotFoundError:
             continue
-        except runs.Damaged as error:
+        except durable.Damaged as error:
             damaged.append(error)
             continue
         if fields := differing(parse(state["record"]["recipe"]), recipe):
@@ -141,12 +146,28 @@ def newest(folder: Path, recipe: Recipe) -> tuple[dict[str, Any] | None, bool]:
     return states[name], CHECKPOINT in states
 
 
-def check(folder: Path, recipe: Recipe, overwrite: bool = False) -> bool:
+def load(recipe: Recipe, data_dir: str | os.PathLike[str] | None) -> data.Dataset:
+    """The recipe's data set, which must fill an iteration."""
+    if processes() > 1:
+        tell(lambda: bool(data.load(recipe.dataset, data_dir)))  # one downloads, and then each reads
+    dataset = data.load(recipe.dataset, data_dir)
+    there, needed = len(dataset.split(recipe.valid)[0]), recipe.batch_size * recipe.k
+    if needed > there:
+        raise ValueError(
+            f"batch_size = {recipe.batch_size} with k = {recipe.k} needs {needed} training images; "
+            f"{dataset.name} has {there}"
+        )
+    return dataset
+
+
+def check(folder: Path, recipe: Recipe, averages: Sequence[float] = (), overwrite: bool = False) -> bool:
     """Whether ``folder`` holds a run of ``recipe``, or of its beginning; False where it is free.
 
     ValueError where it holds anything else; with ``overwrite`` any run in training will do, and counts as
     free, as one of which nothing was saved does.
     """
+    if wrong := [decay for decay in averages if not 0 <= decay < 1]:
+        raise ValueError(f"averages = {wrong[0]}: a decay is at least 0 and less than 1")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; a run needs a folder of its own")
     there = {path.name for path in folder.iterdir()} if folder.exists() else set()
@@ -215,7 +236,8 @@ class Signals:
     def obey(self, number: int) -> None:
         if number == signal.SIGINT:
             raise KeyboardInterrupt
-        raise Stopped(128 + number)
+        if number:
+            raise Stopped(128 + number)
 
     def _note(self, number: int, frame: Any) -> None:
         if self.received == number == signal.SIGINT:
@@ -243,6 +265,14 @@ def finished(folder: Path, recipe: Recipe, dataset: data.Dataset, averages: Sequ
     return finished
 
 
+def iterations(recipe: Recipe, images: int) -> int:
+    """How many iterations an epoch has: each has k minibatches, the last of which may be smaller.
+
+    Many processes leave out what they can't share equally.
+    """
+    return -(-(images - images % processes()) // recipe.batch_size) // recipe.k
+
+
 def begin(
     recipe: Recipe,
     folder: Path,
@@ -251,12 +281,12 @@ def begin(
     engine: str,
     begun: Run | None,
     overwrite: bool,
-    n: int,
 ) -> tuple[dict[str, Any], dict[str, Any] | None, bool]:
     """run.json to go on with; the state: a checkpoint's, or what is known of ``begun``'s, or none.
 
-    And whether checkpoint.pt in ``folder`` is good, and of this run. An epoch has ``n`` iterations.
+    And whether checkpoint.pt in ``folder`` is good, and of this run.
     """
+    n = iterations(recipe, len(dataset.split(recipe.valid)[0]))
     record = runs.new_record(recipe, device, dataset)
     if processes() > 1:
         record["device"] = f"{processes()} × {record['device']}"

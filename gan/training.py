@@ -15,15 +15,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, keeping, runs, saving
-from .algorithm1 import STATISTICS, Players, cap_norms
+from . import data, durable, keeping, runs, saving
+from .algorithm1 import Players, cap_norms
 from .engine import choose, enough_memory, iteration, join, mean, pick_device, processes, tell
-from .keeping import Averages, Best, Epoch, Film, History, Part, RandomNumbers
-from .nets import Discriminator, Generator, marginal_bias, networks
+from .keeping import Averages, Best, Epoch, Film, History, Part, RandomNumbers, trouble
+from .nets import Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
 from .runs import Run
-from .saving import Checkpoints, Pace, Signals
+from .saving import Checkpoints, Pace, Signals, iterations
 
 TOGETHER = 32  # after so many updates, and at an epoch's end, many processes agree on what to do
 
@@ -43,11 +43,10 @@ def train(
 ) -> Run:
     """Train ``recipe`` in the folder ``out`` and return the run. Source: Algorithm 1, §5.
 
-    A finished run is loaded; one that was stopped goes on from its last checkpoint, with the same result, bit
-    for bit. Ctrl-C, SIGTERM and SIGHUP stop it: the update ends, and a checkpoint is written. Where the last
-    one is damaged, it goes on from the one before, and says so. ``overwrite`` starts again, and the old run
-    goes when the new one has a checkpoint. A new run may ``start`` from the weights of a shorter one of the
-    same recipe, at its epoch and rate, with fresh momenta and random numbers (run.json says so).
+    A finished run is loaded; one that was stopped (Ctrl-C, SIGTERM, SIGHUP, a kill) goes on from its last
+    good checkpoint, with the same result, bit for bit; ``overwrite`` starts again, and the old run goes when
+    the new one has a checkpoint. A new run may ``start`` from the weights of a shorter one of its recipe, at
+    its epoch and rate, with fresh momenta and random numbers (run.json says so).
     ``device`` is "auto" (CUDA, then MPS, then CPU) or a torch device, ``engine`` "auto" or one of
     `gan.engine.ENGINES`. ``after_epoch`` gets each epoch's number, from 1, and the game, which must stay as
     it is. ``averages`` are decays of more averages of G's weights to keep; they change nothing else.
@@ -58,29 +57,20 @@ def train(
     FloatingPointError: a loss, gradient or weight is no longer finite; what checkpoint there is, is good.
     OSError: the folder can't be written any more. KeyboardInterrupt, SystemExit: it was stopped.
     """
-    if wrong := [decay for decay in averages if not 0 <= decay < 1]:
-        raise ValueError(f"averages = {wrong[0]}: a decay is at least 0 and less than 1")
     folder = Path(out)
     where, writes = join(pick_device(device), recipe.batch_size)
     choose(engine, where, updates=0)
-    there = tell(lambda: saving.check(folder, recipe, overwrite))
-    dataset = _load(recipe, data_dir)
+    there = tell(lambda: saving.check(folder, recipe, averages, overwrite))
+    dataset = saving.load(recipe, data_dir)
     if there and tell(lambda: saving.finished(folder, recipe, dataset, averages)):
         return Run.load(folder)
     begun = None if start is None else keeping.beginning(start, recipe, dataset)
     with enough_memory(where), saving.own(folder, where) as still:
-        images = dataset.split(recipe.valid)[0]
-        n = iterations(recipe, len(images))
-        there = tell(lambda: saving.begin(recipe, folder, dataset, where, engine, begun, overwrite, n))
-        record, state, good = there
-        checkpoints = Checkpoints(folder, record, good, still)
-
-        def again() -> Game:
-            """The game as it was saved last, or as it began."""
-            there = tell(lambda: saving.newest(folder, recipe)[0]) if checkpoints.keep else state
-            return Game(recipe, images, where, averages, there)
-
-        play(again(), again, checkpoints, after_epoch, progress and writes)
+        begin = partial(saving.begin, recipe, folder, dataset, where, engine, begun, overwrite)
+        record, state, good = tell(begin)
+        saved = Checkpoints(folder, record, good, still)
+        make = partial(Game, recipe, dataset.split(recipe.valid)[0], where, averages)
+        play(make, state, saved, after_epoch, progress and writes)
     return tell(lambda: Run.load(folder))
 
 
@@ -109,26 +99,18 @@ class Game:
             self.film.take(0, self.generator)
             return
         for name, part in self.parts().items():
-            if name in state:
-                part.load_state_dict(state[name])
+            with durable.reading(Path(f"{runs.CHECKPOINT}'s {name}")):
+                part.load_state_dict(state[name]) if name in state else None
         if "random" not in state:  # of weights alone: not the numbers of the first epochs once more
             fresh = np.random.SeedSequence([recipe.seed, done]).generate_state(1, np.uint64)
             torch.manual_seed(int(fresh[0]))
 
     def _enter(self, players: Players) -> None:
-        self.players = players
+        self.players, self.generator, self.discriminator = players, players.generator, players.discriminator
         self.averages = Averages(players.generator, self.decays)
 
     def enter_second_stage(self, stage: Recipe) -> None:
         self._enter(second_stage(self.players, stage, self.images, self.device))
-
-    @property
-    def generator(self) -> Generator:
-        return self.players.generator
-
-    @property
-    def discriminator(self) -> Discriminator:
-        return self.players.discriminator
 
     def sampler(self, decay: float) -> Generator:
         """The G that is sampled from: the average of its weights with ``decay``, or with 0 as it is."""
@@ -157,34 +139,20 @@ class Game:
         return row
 
     def trouble(self) -> str:
-        """The first loss, gradient, weight or momentum with a NaN or an infinity, in words; "" for none."""
-        tensors = dict(zip(STATISTICS, self.epoch.sums, strict=True)) if self.epoch.done else {}
-        players = {"discriminator": self.discriminator, "generator": self.generator}
-        optimizers = self.players.d_optimizer, self.players.g_optimizer
-        named = [
-            (f"{p}.{name}", w) for p, network in players.items() for name, w in network.named_parameters()
-        ]
-        tensors |= {f"{name}'s gradient": w.grad for name, w in named if w.grad is not None}
-        tensors |= dict(named)
-        kept = optimizers[0].state | optimizers[1].state
-        for name, w in named:
-            tensors |= {f"{name}'s {key}": x for key, x in kept.get(w, {}).items() if isinstance(x, Tensor)}
-        norms = torch._foreach_norm([x.detach().float() for x in tensors.values()])
-        for (name, x), norm in zip(tensors.items(), torch.stack(norms).tolist(), strict=True):
-            if not math.isfinite(norm) and not x.isfinite().all():  # the norm alone may have overflowed
-                return f"{name} is {'NaN' if x.isnan().any() else 'infinite'}"
-        return ""
+        """What is not finite, in words; "" where all is."""
+        return trouble(self.players, self.epoch)
 
 
 def play(
-    game: Game,
-    again: Callable[[], Game],
+    make: Callable[[dict[str, Any] | None], Game],
+    state: dict[str, Any] | None,
     checkpoints: Checkpoints,
     after_epoch: Callable[[int, Game], None] | None,
     progress: bool,
 ) -> None:
-    """The loop: update by update, to the recipe's last one; ``again`` makes the game that was saved last."""
-    recipe, look, game.record = game.recipe, Pace(), checkpoints.record
+    """The loop: update by update, to the recipe's last one, of the game that ``make`` makes of a state."""
+    game, look = make(state), Pace()
+    recipe, game.record = game.recipe, checkpoints.record
     engine, n = runs.latest(checkpoints.record)["engine"], iterations(recipe, len(game.images))
     length = {"total": recipe.epochs * n, "initial": len(game.history) * n + game.epoch.done}
     with tqdm(**length, unit="it", disable=not progress, leave=False) as bar, Signals() as signals:
@@ -200,7 +168,8 @@ def play(
                 with look.measured():
                     trouble = tell(game.trouble)
                 if trouble:
-                    raise FloatingPointError(_diverged(game, trouble, again, engine, checkpoints))
+                    twin = make(checkpoints.last(recipe, state))
+                    raise FloatingPointError(_diverged(game, trouble, twin, engine, checkpoints))
             if end:
                 row = game.end_epoch()
                 if after_epoch:
@@ -208,8 +177,8 @@ def play(
                 bar.set_postfix_str(f"epoch {epoch}, V {row['value']:.3f}, −log 4 {-math.log(4):.3f}")
             if saves or must:
                 checkpoints.save(game.parts(), end=end, must=must)
-            if signal:
-                signals.obey(signal)
+            signals.obey(signal)
+        signals.obey(signals.received)
 
 
 def steps(game: Game, engine: str) -> Iterator[int]:
@@ -230,14 +199,6 @@ def steps(game: Game, engine: str) -> Iterator[int]:
             under_way.add(statistics)
             game.averages.follow()
             yield epoch
-
-
-def iterations(recipe: Recipe, images: int) -> int:
-    """How many iterations an epoch has: each has k minibatches, the last of which may be smaller.
-
-    Many processes leave out what they can't share equally.
-    """
-    return -(-(images - images % processes()) // recipe.batch_size) // recipe.k
 
 
 def shuffled(n: int) -> Tensor:
@@ -316,41 +277,23 @@ def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(network.parameters(), recipe.learning_rate, recipe.momentum, fused=True)
 
 
-def _load(recipe: Recipe, data_dir: str | os.PathLike[str] | None) -> data.Dataset:
-    """The recipe's data set, which must fill an iteration."""
-    if processes() > 1:
-        tell(lambda: bool(data.load(recipe.dataset, data_dir)))  # one downloads, and then each reads
-    dataset = data.load(recipe.dataset, data_dir)
-    there, needed = len(dataset.split(recipe.valid)[0]), recipe.batch_size * recipe.k
-    if needed > there:
-        raise ValueError(
-            f"batch_size = {recipe.batch_size} with k = {recipe.k} needs {needed} training images; "
-            f"{dataset.name} has {there}"
-        )
-    return dataset
-
-
-def _diverged(
-    game: Game, trouble: str, again: Callable[[], Game], engine: str, checkpoints: Checkpoints
-) -> str:
-    """What is no longer finite and since which update, found by playing on from what was saved last."""
+def _diverged(game: Game, trouble: str, twin: Game, engine: str, checkpoints: Checkpoints) -> str:
+    """What is no longer finite since which update: a ``twin``, as it was saved last, plays on to there."""
     recipe, n = game.recipe, iterations(game.recipe, len(game.images))
     epoch, update = len(game.history) + 1, game.epoch.done
-    once_more = again()
-    for there in steps(once_more, engine):
-        done = once_more.epoch.done
-        if found := tell(once_more.trouble):
+    for there in steps(twin, engine):
+        found, done = tell(twin.trouble), twin.epoch.done
+        if found:
             trouble, epoch, update = found, there, done
-            break
-        if (there, done) == (epoch, update):  # it did not come again
+        if found or (there, done) == (epoch, update):  # or it did not come again
             break
         if done == n:
-            once_more.end_epoch()
-    tips = [f"learning_rate={recipe.learning_rate / 2:g}"]
-    tips += ["precision=fp32"] * (recipe.precision == "bf16")
-    tips += ["max_norm=2"] * (not recipe.max_norm and not recipe.g_deconv)
-    keeps = f"{checkpoints.folder} keeps the last good checkpoint; " if checkpoints.keep else ""
-    return (
-        f"{trouble} at update {(epoch - 1) * n + update:,} (epoch {epoch}): {keeps}what may help"
-        f"{' in another folder' if keeps else ''}: {', or '.join(tips)}"
-    )
+            twin.end_epoch()
+    tips = f"learning_rate={recipe.learning_rate / 2:g}"
+    tips += ", or precision=fp32" * (recipe.precision == "bf16")
+    tips += ", or max_norm=2" * (not recipe.max_norm and not recipe.g_deconv)
+    where = f"update {(epoch - 1) * n + update:,} (epoch {epoch})"
+    if not checkpoints.keep:
+        return f"{trouble} at {where}: what may help: {tips}"
+    kept = f"{checkpoints.folder} keeps the last good checkpoint"
+    return f"{trouble} at {where}: {kept}; what may help in another folder: {tips}"
