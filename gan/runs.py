@@ -14,8 +14,6 @@ import re
 import shlex
 import subprocess
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,15 +21,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 
-from . import data, durable, parzen
+from . import data, durable, files, parzen
+from .algorithm1 import STATISTICS
 from .engine import describe
-from .files import plain_word
-from .layers import unpack
+from .files import Damaged, plain_word
+from .layers import load_weights, read_weights, unpack
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, changes, parse, words
 
@@ -40,6 +38,7 @@ RECORD, HISTORY, BEST = "run.json", "history.csv", "best.safetensors"
 CHECKPOINT, BEFORE, WITHIN = CHECKPOINTS = "checkpoint.pt", "checkpoint.before.pt", "checkpoint.within.pt"
 """At the end of the last epoch that was saved, the one before it, and from within the epoch after it."""
 AGAIN = "put back a copy, or train again with overwrite=True"
+COLUMNS = ["epoch", *STATISTICS, "seconds"]
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 PROVENANCE = (
     "recipe {name} · seed {seed} · {epochs} epochs · {date} · {device} · Python {python} · torch {torch} · "
@@ -65,13 +64,14 @@ class Run:
     def load(cls, folder: str | os.PathLike[str]) -> Run:
         """The run in ``folder``; FileNotFoundError or ValueError, one line, where there is none."""
         folder = Path(folder)
+        files.check_folder(folder)
         durable.check_sums(folder)
         if checkpoint := read_checkpoint(folder):
             return cls.of(folder, checkpoint)
         record, history = read_record(folder), pd.DataFrame()
         if (folder / HISTORY).exists():
-            with reading(folder / HISTORY):
-                history = pd.read_csv(folder / HISTORY)
+            table = files.read_table(folder / HISTORY, COLUMNS)
+            history = pd.DataFrame(table, columns=COLUMNS).astype({"epoch": int})
         return cls(folder, parse(record["recipe"]), record, history)
 
     @classmethod
@@ -83,6 +83,11 @@ class Run:
     @property
     def finished(self) -> bool:
         return len(self.history) >= self.recipe.epochs
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What G makes; old records do not say it of the data sets that were known then."""
+        return tuple(self.record.get("shape") or data.SHAPES[self.recipe.dataset])
 
     def compare(self, dataset: data.Dataset) -> None:
         """ValueError unless ``dataset`` is what the run was trained on."""
@@ -139,9 +144,8 @@ class Run:
             return self._restore(0, "generator-best", unpack(kept["weights"]), kept["epoch"]), kept["epoch"]
         for name in (BEST, "generator-best.safetensors"):  # the first as earlier versions kept it
             if (path := self.folder / name).exists():
-                with safe_open(path, "pt") as file:
-                    epoch = int(file.metadata()["epoch"])
-                return self._restore(0, path.stem, unpack(load_file(path)), epoch), epoch
+                weights, epoch = read_weights(path)
+                return self._restore(0, path.stem, weights, epoch), epoch
         return None
 
     def _restore(
@@ -150,16 +154,12 @@ class Run:
         stage, _ = self.recipe.stage(epoch or len(self.history))
         path = self.folder / f"{which}.safetensors"
         if weights is None and path.exists():
-            weights = unpack(load_file(path))
+            weights, _ = read_weights(path)
         if weights is None:
             raise FileNotFoundError(f"{self.folder} has no weights of the {which}{self._where_from()}")
-        shape = self.record.get("shape") or data.SHAPES[stage.dataset]  # which old records do not have
-        network = networks(stage, shape)[player]
-        with reading(path if path.exists() else self.folder / CHECKPOINT):
-            network.load_state_dict(weights)
-            if odd := [key for key, w in network.state_dict().items() if not w.isfinite().all()]:
-                raise ValueError(f"{odd[0]} is not finite")
-        return network.eval()
+        with files.reading(self.folder / RECORD, advice=AGAIN), torch.device("meta"):
+            network = networks(stage, self.shape)[player]  # which takes no memory yet
+        return load_weights(network, weights, path if path.exists() else self.folder / CHECKPOINT)
 
     def _where_from(self) -> str:
         """Why there are no weights, and the command that makes them."""
@@ -279,33 +279,15 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
     if not path.exists():
         raise FileNotFoundError(f"{folder} is no run: it has no {RECORD}")
-    try:
-        with reading(path):
-            record = json.loads(path.read_text("utf-8"))
-            if not isinstance(record["recipe"], dict):
-                raise TypeError("recipe is no record")
-    except Damaged as error:
-        raise Damaged(f"{error}: {AGAIN}") from None
+    record = files.read_json(path, AGAIN)
+    with files.reading(path, advice=AGAIN):
+        _tell(folder, record)
     return record
 
 
-class Damaged(ValueError):
-    """A file is not as it was written, or none of gan's."""
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Tell in one line what is damaged, `Damaged`, from what can't be read here, an OSError."""
-    try:
-        yield
-    except (OSError, MemoryError, UnicodeEncodeError):  # the last where the locale cannot say the path
-        raise
-    except Exception as error:  # JSON, zip, pickle, and files that C++ could not open
-        plain = isinstance(error, RuntimeError | ValueError) and str(error)
-        reason = " ".join((str(error) if plain else repr(error)).split())[:200]
-        if "unable to" in reason:
-            raise OSError(f"{path} can't be read ({reason})") from None
-        raise Damaged(f"{path} is damaged ({reason})") from None
+def _tell(folder: Path, record: dict[str, Any]) -> None:
+    """Raise what would be raised later by a ``record`` that lacks something, or has it of another kind."""
+    Run(folder, parse(record["recipe"]), record, pd.DataFrame()).provenance(), latest(record).get("engine")
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -322,7 +304,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
         except Damaged as error:
             before = name == CHECKPOINT and (folder / BEFORE).exists()
             on = "gan.train goes on from the one before it, if that is whole; or " if before else ""
-            raise ValueError(f"{error}: {on}{AGAIN}") from None
+            raise Damaged(f"{error}: {on}{AGAIN}") from None
         own, told = state["record"], read_record(folder) if (folder / RECORD).exists() else state["record"]
         if any(own[key] != told.get(key) for key in ("started", "data_sha256")):
             raise ValueError(f"{folder}: {RECORD} and {name} are of two runs; gan.train goes on with {name}")
@@ -332,10 +314,15 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 def read_state(path: Path) -> dict[str, Any]:
     """What a checkpoint holds; `Damaged` where that is not what was written."""
-    with reading(path):
-        sealed = durable.is_sealed(path)
+    with files.reading(path, advice=""):
+        with files.open_zip(path) as archive:
+            if not (sealed := durable.is_sealed(path)) and (bad := archive.testzip()):
+                raise ValueError(f"{bad} in it is not as it was written")
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        there = state.pop("format", 1)
+        if (there := state.pop("format", 1)) > FORMAT:
+            raise ValueError(
+                f"{path} has format {there}, this gan knows up to {FORMAT}: go on with a newer one"
+            )
         if there == 1:  # the first edition's
             counts = state.pop("averaged", {})
             averages = state.get("averages", {}).items()
@@ -343,11 +330,12 @@ def read_state(path: Path) -> dict[str, Any]:
             state["random"] = {"cpu": state.pop("rng"), "cuda": state.pop("rng_cuda", None)}
         if there <= 2:
             state |= {"record": read_record(path.parent), "epoch": {}}
-        elif there <= FORMAT and not sealed:
+        elif not sealed:
             raise ValueError("its checksum is missing")
-        pd.DataFrame(state["history"])
-    if there > FORMAT:
-        raise ValueError(f"{path} has format {there}, this gan knows up to {FORMAT}: go on with a newer one")
+        files.check_record(state["record"])
+        rows = [[row[name] for name in COLUMNS] for row in state["history"]]
+        files.check_table(np.array(rows, float).reshape(-1, len(COLUMNS)), COLUMNS)
+        _tell(path.parent, state["record"])
     if not sealed:
         warnings.warn(f"{path}, of an earlier version, has no checksum: it may be damaged", stacklevel=4)
     return state
