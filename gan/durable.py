@@ -9,12 +9,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
@@ -158,16 +159,27 @@ def clear(folder: Path) -> None:
 def exchange(new: Path, place: Path) -> None:
     """Put the folder ``new`` in ``place``, and what is there in ``new``, if anything is, in one step.
 
-    Where the system has no such step, it is a moment at ``place`` with .before after its name.
+    Where the system has no such step, ``place`` is for a moment called .NAME.before: see `put_back`.
     """
+    before = place.with_name(f".{place.name}.before")
     if not place.exists():
         os.replace(new, place)
     elif not _swap(new, place):
-        before = place.with_name(f".{place.name}.before")
         os.replace(place, before)
-        os.replace(new, place)
+        try:
+            os.replace(new, place)
+        except BaseException:
+            os.replace(before, place)
+            raise
         os.replace(before, new)
     sync(place.parent)
+
+
+def put_back(place: Path) -> None:
+    """Put back what a kill left aside in `exchange`."""
+    before = place.with_name(f".{place.name}.before")
+    if before.exists() and not place.exists():
+        os.replace(before, place)
 
 
 def _swap(one: Path, other: Path) -> bool:
@@ -179,3 +191,14 @@ def _swap(one: Path, other: Path) -> bool:
             return libc.renamex_np(*names, flag) == 0
         return libc.renameat2(-100, names[0], -100, names[1], flag) == 0
     return False
+
+
+def in_json(record: dict[str, Any]) -> str:
+    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+
+
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    """Write ``record`` to ``path``, whole or not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as part:
+        part.write_text(in_json(record), "utf-8")

@@ -6,6 +6,7 @@ Each part has ``state_dict`` and ``load_state_dict``, as networks and optimizers
 from __future__ import annotations
 
 import copy
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from . import data, files, runs
-from .algorithm1 import STATISTICS
+from .algorithm1 import STATISTICS, Players
 from .engine import gather, own_row
 from .layers import pack
 from .nets import Generator
@@ -231,3 +232,21 @@ def differing(there: Recipe, asked: Recipe) -> str:
         for (field, old), new in zip(there.model_dump().items(), asked.model_dump().values(), strict=True)
         if old != new and not (field == "epochs" and new > old)
     )
+
+
+def trouble(players: Players, epoch: Epoch) -> str:
+    """The first loss, gradient, weight or momentum with a NaN or an infinity, in words; "" for none."""
+    tensors = dict(zip(STATISTICS, epoch.sums, strict=True)) if epoch.done else {}
+    networks = {"discriminator": players.discriminator, "generator": players.generator}
+    weights = {f"{p}.{name}": w for p, network in networks.items() for name, w in network.named_parameters()}
+    tensors |= {f"{name}'s gradient": w.grad for name, w in weights.items() if w.grad is not None}
+    tensors |= weights
+    kept = players.d_optimizer.state | players.g_optimizer.state
+    for name, w in weights.items():
+        momenta = {key: x for key, x in kept.get(w, {}).items() if isinstance(x, Tensor) and x.ndim}
+        tensors |= {f"{name}'s {key}": x for key, x in momenta.items()}
+    norms = torch._foreach_norm([x.detach() for x in tensors.values()])
+    for (name, x), norm in zip(tensors.items(), torch.stack(norms).tolist(), strict=True):
+        if not math.isfinite(norm) and not x.isfinite().all():  # the norm alone may have overflowed
+            return f"{name} is {'NaN' if x.isnan().any() else 'infinite'}"
+    return ""

@@ -7,7 +7,6 @@ run holds run.json, history.csv, its pictures, its networks and their checksums.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -28,7 +27,6 @@ import torch
 from . import data, durable, files, parzen
 from .algorithm1 import STATISTICS
 from .engine import describe
-from .files import Damaged, plain_word
 from .layers import load_weights, read_weights, unpack
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, changes, parse, words
@@ -70,8 +68,8 @@ class Run:
             return cls.of(folder, checkpoint)
         record, history = read_record(folder), pd.DataFrame()
         if (folder / HISTORY).exists():
-            table = files.read_table(folder / HISTORY, COLUMNS)
-            history = pd.DataFrame(table, columns=COLUMNS).astype({"epoch": int})
+            history = pd.DataFrame(files.read_table(folder / HISTORY, COLUMNS), columns=COLUMNS)
+            history["epoch"] = history["epoch"].astype(int)
         return cls(folder, parse(record["recipe"]), record, history)
 
     @classmethod
@@ -187,7 +185,7 @@ def default_folder(recipe: Recipe) -> Path:
 
 def published(name: str) -> Run:
     """The published run ``name``, from book/results/ as `find_result` sees it."""
-    return Run.load(find_result(f"{plain_word(name)}/{RECORD}", f"no published run {name!r}").parent)
+    return Run.load(find_result(f"{files.plain_word(name)}/{RECORD}", f"no published run {name!r}").parent)
 
 
 def find_result(path: str, what: str = "nothing was published") -> Path:
@@ -238,34 +236,16 @@ def resumed_record(
     return record
 
 
-def in_json(record: dict[str, Any]) -> str:
-    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-
-
 def write_record(folder: Path, record: dict[str, Any]) -> None:
-    write_json(folder / RECORD, record)
-
-
-def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write ``record`` to ``path``, whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with durable.whole(path) as part:
-        part.write_text(in_json(record), "utf-8")
+    durable.write_json(folder / RECORD, record)
 
 
 def commit() -> str | None:
-    """The commit of this code, with -dirty where gan/ differs from it; None where git does not track it.
-
-    As where it was installed, or unpacked, in a folder of some other repository.
-    """
+    """The commit of this code, with -dirty where gan/ differs from it; None where git does not track it."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         git("ls-files", "--error-unmatch", Path(__file__).name)
@@ -279,15 +259,17 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
     if not path.exists():
         raise FileNotFoundError(f"{folder} is no run: it has no {RECORD}")
-    record = files.read_json(path, AGAIN)
     with files.reading(path, advice=AGAIN):
-        _tell(folder, record)
+        _check(record := files.read_json(path, AGAIN), [])
     return record
 
 
-def _tell(folder: Path, record: dict[str, Any]) -> None:
-    """Raise what would be raised later by a ``record`` that lacks something, or has it of another kind."""
-    Run(folder, parse(record["recipe"]), record, pd.DataFrame()).provenance(), latest(record).get("engine")
+def _check(record: dict[str, Any], history: list[dict[str, float]]) -> None:
+    """Raise at once what would be raised later by what lacks something, or has it of another kind."""
+    files.check_record(record)
+    rows = [[row[name] for name in COLUMNS] for row in history]
+    files.check_table(np.array(rows, float).reshape(-1, len(COLUMNS)), COLUMNS)
+    Run(Path(), parse(record["recipe"]), record, pd.DataFrame()).provenance()
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -301,12 +283,12 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
             state = read_state(folder / name)
         except FileNotFoundError:
             continue
-        except Damaged as error:
+        except files.Damaged as error:
             before = name == CHECKPOINT and (folder / BEFORE).exists()
             on = "gan.train goes on from the one before it, if that is whole; or " if before else ""
-            raise Damaged(f"{error}: {on}{AGAIN}") from None
+            raise files.Damaged(f"{error}: {on}{AGAIN}") from None
         own, told = state["record"], read_record(folder) if (folder / RECORD).exists() else state["record"]
-        if any(own[key] != told.get(key) for key in ("started", "data_sha256")):
+        if any(own.get(key) != told.get(key) for key in ("started", "data_sha256")):
             raise ValueError(f"{folder}: {RECORD} and {name} are of two runs; gan.train goes on with {name}")
         return state
     return None
@@ -332,10 +314,7 @@ def read_state(path: Path) -> dict[str, Any]:
             state |= {"record": read_record(path.parent), "epoch": {}}
         elif not sealed:
             raise ValueError("its checksum is missing")
-        files.check_record(state["record"])
-        rows = [[row[name] for name in COLUMNS] for row in state["history"]]
-        files.check_table(np.array(rows, float).reshape(-1, len(COLUMNS)), COLUMNS)
-        _tell(path.parent, state["record"])
+        _check(state["record"], state["history"])
     if not sealed:
         warnings.warn(f"{path}, of an earlier version, has no checksum: it may be damaged", stacklevel=4)
     return state

@@ -6,6 +6,7 @@ written of it, for readers.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -55,6 +56,10 @@ class Checkpoints:
         self.folder, self.record, self.keep, self.still = folder, record, keep, still
         self.ends, self.any = Pace(), Pace()
 
+    def last(self, recipe: Recipe, first: dict[str, Any] | None) -> dict[str, Any] | None:
+        """The state that was saved last; ``first``, with which it all began, where none was."""
+        return tell(lambda: newest(self.folder, recipe)[0]) if self.keep else first
+
     def due(self, end: bool) -> bool:
         """Whether to save now, at the ``end`` of an epoch or within a long one."""
         return self.ends.due(SAVE_EVERY, SAVED_IN) if end else self.any.due(2 * SAVE_EVERY, SAVED_IN)
@@ -101,7 +106,7 @@ def save(folder: Path, record: dict[str, Any], state: dict[str, Any], keep: bool
 def tell_readers(folder: Path, record: dict[str, Any], history: list[dict[str, float]]) -> None:
     """Write history.csv and run.json, where they do not say already what a checkpoint does."""
     rows = pd.DataFrame(history).to_csv(index=False, float_format="%.6g") if history else ""
-    for name, text in {HISTORY: rows, RECORD: runs.in_json(record)}.items():
+    for name, text in {HISTORY: rows, RECORD: durable.in_json(record)}.items():
         path, there = folder / name, (folder / name).exists()
         if not text:
             path.unlink(missing_ok=True)
@@ -140,6 +145,20 @@ def newest(folder: Path, recipe: Recipe) -> tuple[dict[str, Any] | None, bool]:
     for one in damaged:
         warnings.warn(f"{one}: going on from {name}, {len(states[name]['history'])} epochs", stacklevel=5)
     return states[name], CHECKPOINT in states
+
+
+def load(recipe: Recipe, data_dir: str | os.PathLike[str] | None) -> data.Dataset:
+    """The recipe's data set, which must fill an iteration."""
+    if processes() > 1:
+        tell(lambda: bool(data.load(recipe.dataset, data_dir)))  # one downloads, and then each reads
+    dataset = data.load(recipe.dataset, data_dir)
+    there, needed = len(dataset.split(recipe.valid)[0]), recipe.batch_size * recipe.k
+    if needed > there:
+        raise ValueError(
+            f"batch_size = {recipe.batch_size} with k = {recipe.k} needs {needed} training images; "
+            f"{dataset.name} has {there}"
+        )
+    return dataset
 
 
 def check(folder: Path, recipe: Recipe, overwrite: bool = False) -> bool:
@@ -217,7 +236,8 @@ class Signals:
     def obey(self, number: int) -> None:
         if number == signal.SIGINT:
             raise KeyboardInterrupt
-        raise Stopped(128 + number)
+        if number:
+            raise Stopped(128 + number)
 
     def _note(self, number: int, frame: Any) -> None:
         if self.received == number == signal.SIGINT:

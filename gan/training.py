@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, keeping, runs, saving
-from .algorithm1 import STATISTICS, Players, cap_norms
+from . import data, files, keeping, runs, saving
+from .algorithm1 import Players, cap_norms
 from .engine import choose, enough_memory, iteration, join, mean, pick_device, processes, tell
-from .keeping import Averages, Best, Epoch, Film, History, Part, RandomNumbers
-from .nets import Discriminator, Generator, marginal_bias, networks
+from .keeping import Averages, Best, Epoch, Film, History, Part, RandomNumbers, trouble
+from .nets import Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
 from .runs import Run
@@ -64,23 +64,27 @@ def train(
     where, writes = join(pick_device(device), recipe.batch_size)
     choose(engine, where, updates=0)
     there = tell(lambda: saving.check(folder, recipe, overwrite))
-    dataset = _load(recipe, data_dir)
+    dataset = saving.load(recipe, data_dir)
     if there and tell(lambda: saving.finished(folder, recipe, dataset, averages)):
         return Run.load(folder)
     begun = None if start is None else keeping.beginning(start, recipe, dataset)
     with enough_memory(where), saving.own(folder, where) as still:
         images = dataset.split(recipe.valid)[0]
         n = iterations(recipe, len(images))
-        there = tell(lambda: saving.begin(recipe, folder, dataset, where, engine, begun, overwrite, n))
-        record, state, good = there
-        checkpoints = Checkpoints(folder, record, good, still)
-
-        def again() -> Game:
-            """The game as it was saved last, or as it began."""
-            there = tell(lambda: saving.newest(folder, recipe)[0]) if checkpoints.keep else state
-            return Game(recipe, images, where, averages, there)
-
-        play(again(), again, checkpoints, after_epoch, progress and writes)
+        record, state, good = tell(
+            lambda: saving.begin(recipe, folder, dataset, where, engine, begun, overwrite, n)
+        )
+        checkpoints, make = (
+            Checkpoints(folder, record, good, still),
+            partial(Game, recipe, images, where, averages),
+        )
+        play(
+            make(state),
+            lambda: make(checkpoints.last(recipe, state)),
+            checkpoints,
+            after_epoch,
+            progress and writes,
+        )
     return tell(lambda: Run.load(folder))
 
 
@@ -109,26 +113,18 @@ class Game:
             self.film.take(0, self.generator)
             return
         for name, part in self.parts().items():
-            if name in state:
-                part.load_state_dict(state[name])
+            with files.reading(Path(f"{runs.CHECKPOINT}'s {name}"), advice=""):
+                part.load_state_dict(state[name]) if name in state else None
         if "random" not in state:  # of weights alone: not the numbers of the first epochs once more
             fresh = np.random.SeedSequence([recipe.seed, done]).generate_state(1, np.uint64)
             torch.manual_seed(int(fresh[0]))
 
     def _enter(self, players: Players) -> None:
-        self.players = players
+        self.players, self.generator, self.discriminator = players, players.generator, players.discriminator
         self.averages = Averages(players.generator, self.decays)
 
     def enter_second_stage(self, stage: Recipe) -> None:
         self._enter(second_stage(self.players, stage, self.images, self.device))
-
-    @property
-    def generator(self) -> Generator:
-        return self.players.generator
-
-    @property
-    def discriminator(self) -> Discriminator:
-        return self.players.discriminator
 
     def sampler(self, decay: float) -> Generator:
         """The G that is sampled from: the average of its weights with ``decay``, or with 0 as it is."""
@@ -157,23 +153,8 @@ class Game:
         return row
 
     def trouble(self) -> str:
-        """The first loss, gradient, weight or momentum with a NaN or an infinity, in words; "" for none."""
-        tensors = dict(zip(STATISTICS, self.epoch.sums, strict=True)) if self.epoch.done else {}
-        players = {"discriminator": self.discriminator, "generator": self.generator}
-        optimizers = self.players.d_optimizer, self.players.g_optimizer
-        named = [
-            (f"{p}.{name}", w) for p, network in players.items() for name, w in network.named_parameters()
-        ]
-        tensors |= {f"{name}'s gradient": w.grad for name, w in named if w.grad is not None}
-        tensors |= dict(named)
-        kept = optimizers[0].state | optimizers[1].state
-        for name, w in named:
-            tensors |= {f"{name}'s {key}": x for key, x in kept.get(w, {}).items() if isinstance(x, Tensor)}
-        norms = torch._foreach_norm([x.detach().float() for x in tensors.values()])
-        for (name, x), norm in zip(tensors.items(), torch.stack(norms).tolist(), strict=True):
-            if not math.isfinite(norm) and not x.isfinite().all():  # the norm alone may have overflowed
-                return f"{name} is {'NaN' if x.isnan().any() else 'infinite'}"
-        return ""
+        """What is not finite, in words; "" where all is."""
+        return trouble(self.players, self.epoch)
 
 
 def play(
@@ -200,7 +181,7 @@ def play(
                 with look.measured():
                     trouble = tell(game.trouble)
                 if trouble:
-                    raise FloatingPointError(_diverged(game, trouble, again, engine, checkpoints))
+                    raise FloatingPointError(_diverged(game, trouble, again(), engine, checkpoints))
             if end:
                 row = game.end_epoch()
                 if after_epoch:
@@ -208,8 +189,8 @@ def play(
                 bar.set_postfix_str(f"epoch {epoch}, V {row['value']:.3f}, −log 4 {-math.log(4):.3f}")
             if saves or must:
                 checkpoints.save(game.parts(), end=end, must=must)
-            if signal:
-                signals.obey(signal)
+            signals.obey(signal)
+        signals.obey(signals.received)
 
 
 def steps(game: Game, engine: str) -> Iterator[int]:
@@ -316,41 +297,23 @@ def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(network.parameters(), recipe.learning_rate, recipe.momentum, fused=True)
 
 
-def _load(recipe: Recipe, data_dir: str | os.PathLike[str] | None) -> data.Dataset:
-    """The recipe's data set, which must fill an iteration."""
-    if processes() > 1:
-        tell(lambda: bool(data.load(recipe.dataset, data_dir)))  # one downloads, and then each reads
-    dataset = data.load(recipe.dataset, data_dir)
-    there, needed = len(dataset.split(recipe.valid)[0]), recipe.batch_size * recipe.k
-    if needed > there:
-        raise ValueError(
-            f"batch_size = {recipe.batch_size} with k = {recipe.k} needs {needed} training images; "
-            f"{dataset.name} has {there}"
-        )
-    return dataset
-
-
-def _diverged(
-    game: Game, trouble: str, again: Callable[[], Game], engine: str, checkpoints: Checkpoints
-) -> str:
-    """What is no longer finite and since which update, found by playing on from what was saved last."""
+def _diverged(game: Game, trouble: str, twin: Game, engine: str, checkpoints: Checkpoints) -> str:
+    """What is no longer finite since which update: a ``twin``, as it was saved last, plays on to there."""
     recipe, n = game.recipe, iterations(game.recipe, len(game.images))
     epoch, update = len(game.history) + 1, game.epoch.done
-    once_more = again()
-    for there in steps(once_more, engine):
-        done = once_more.epoch.done
-        if found := tell(once_more.trouble):
+    for there in steps(twin, engine):
+        found, done = tell(twin.trouble), twin.epoch.done
+        if found:
             trouble, epoch, update = found, there, done
-            break
-        if (there, done) == (epoch, update):  # it did not come again
+        if found or (there, done) == (epoch, update):  # or it did not come again
             break
         if done == n:
-            once_more.end_epoch()
-    tips = [f"learning_rate={recipe.learning_rate / 2:g}"]
-    tips += ["precision=fp32"] * (recipe.precision == "bf16")
-    tips += ["max_norm=2"] * (not recipe.max_norm and not recipe.g_deconv)
-    keeps = f"{checkpoints.folder} keeps the last good checkpoint; " if checkpoints.keep else ""
-    return (
-        f"{trouble} at update {(epoch - 1) * n + update:,} (epoch {epoch}): {keeps}what may help"
-        f"{' in another folder' if keeps else ''}: {', or '.join(tips)}"
-    )
+            twin.end_epoch()
+    tips = f"learning_rate={recipe.learning_rate / 2:g}"
+    tips += ", or precision=fp32" * (recipe.precision == "bf16")
+    tips += ", or max_norm=2" * (not recipe.max_norm and not recipe.g_deconv)
+    where = f"update {(epoch - 1) * n + update:,} (epoch {epoch})"
+    if not checkpoints.keep:
+        return f"{trouble} at {where}: what may help: {tips}"
+    kept = f"{checkpoints.folder} keeps the last good checkpoint"
+    return f"{trouble} at {where}: {kept}; what may help in another folder: {tips}"

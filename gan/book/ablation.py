@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import data, files, parzen, runs
+from .. import data, durable, files, parzen, runs
 from ..keeping import differing
 from ..recipes import Recipe, parse
 from ..recipes import recipe as preset
@@ -61,11 +61,11 @@ def sweep(
                 game.best.keep(epoch, game.sampler(decay))
             kept = {key: figure[key] for key in ("mean", "standard_error", "sigma")}
             scores.append({"epoch": epoch, "decay": decay, **kept})
-        runs.write_json(path, game.record | {"scores": scores})
+        durable.write_json(path, game.record | {"scores": scores})
 
     how |= {"averages": averages, "overwrite": overwrite, "data_dir": data_dir}
     run = train(recipe, out, after_epoch=score, **how)
-    runs.write_json(path, run.record | {"scores": scores})
+    durable.write_json(path, run.record | {"scores": scores})
     return path
 
 

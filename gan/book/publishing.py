@@ -62,9 +62,10 @@ def publish(
     place = root / places.name_of_run(name)
     dataset = _check(run, unfinished, weights, data_dir)
     recipe = _recipe(run, ema)
-    _check_place(place, recipe, replace)
     end = started.FINISHED if run.finished else started.STOPPED
     with durable.locked(root):
+        durable.put_back(place)
+        _check_place(place, recipe, replace)
         scratch = root / f".{name}.part"
         part = scratch / name
         part.mkdir(parents=True)
