@@ -64,10 +64,17 @@ def reading(path: Path, what: str = "is damaged", advice: str = COPY) -> Iterato
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise ValueError("it is no file")
         yield
+    except FileNotFoundError:
+        raise
     except Exception as error:  # zipfile, zlib, numpy, torch, … and the file system each have their own
         if isinstance(error, ValueError) and str(error).startswith(f"{path}"):
             raise
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) not in (None, errno.EINVAL):
+        here = isinstance(error, RuntimeError) and "unable to" in str(error)  # torch's, of the system's calls
+        if (
+            here
+            or isinstance(error, MemoryError)
+            or getattr(error, "errno", None) not in (None, errno.EINVAL)
+        ):
             reason = getattr(error, "strerror", None) or str(error) or "out of memory"
             raise OSError(f"{path} can't be read ({reason})") from None
         with open(path if path.is_file() else os.devnull, "rb") as file:
@@ -75,7 +82,7 @@ def reading(path: Path, what: str = "is damaged", advice: str = COPY) -> Iterato
         looks = [words for start, words in LOOKS.items() if head.startswith(start)]
         empty = path.is_file() and not head
         reason = looks[0] if looks else "it is empty" if empty else reasons(error)
-        raise Damaged(f"{path} {what} ({reason}): {advice}") from None
+        raise Damaged(f"{path} {what} ({reason})" + f": {advice}" * bool(advice)) from None
 
 
 def reasons(error: BaseException | None) -> str:
@@ -83,6 +90,8 @@ def reasons(error: BaseException | None) -> str:
     said: list[str] = []
     while error:
         text = " ".join(str(error).split())[:400] or type(error).__name__
+        if isinstance(error, KeyError):
+            text = f"it has no {text}"
         if not any(text in longer for longer in said):
             said.append(text)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -126,44 +135,49 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path, advice: str = COPY) -> dict[str, Any]:
-    """The record in ``path``: no name in it twice, numbers finite, no control characters."""
+    """The record in ``path``, as `check_record` allows it, with no name in it twice."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(record := dict(pairs)) < len(pairs):
             raise ValueError(f"a name is there twice, of {', '.join(record)}")
         return record
 
-    def check(value: Any, depth: int) -> None:
-        if not depth:
-            raise ValueError(f"it is nested more than {DEEPEST} deep")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{value} is no finite number")
-        if isinstance(value, str) and not value.isprintable():
-            raise ValueError(f"{value!r:.40} holds control characters")
-        for one in (
-            [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
-        ):
-            check(one, depth - 1)
-
     with reading(path, advice=advice):
         record = json.loads(read_text(path), object_pairs_hook=once)
-        check(record, DEEPEST)
         if not isinstance(record, dict):
             raise ValueError("it is no record")
+        check_record(record)
     return record
 
 
+def check_record(value: Any, depth: int = DEEPEST) -> None:
+    """ValueError where ``value`` is deep, or a number is not finite, or a text has control characters."""
+    if not depth:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no finite number")
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError(f"{value!r:.40} holds control characters")
+    inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    for one in inner:
+        check_record(one, depth - 1)
+
+
 def read_table(path: Path, columns: Sequence[str]) -> NDArray[np.float64]:
-    """The numbers in the .csv file ``path``, (n, columns), all finite, in the first column 1, 2, …, n ≥ 1."""
+    """The numbers in the .csv file ``path``, as `check_table` has them."""
     with reading(path):
         head, *lines = read_text(path).splitlines()
         if head != ",".join(columns):
             raise ValueError(f"its first line is {head!r:.90}, not {','.join(columns)}")
-        table = np.loadtxt(lines or ["nan"], delimiter=",", comments=None, ndmin=2)
-        if table.shape[1:] != (len(columns),) or not np.isfinite(table).all():
-            raise ValueError(f"not every line has {len(columns)} finite numbers")
-        if (table[:, 0] != np.arange(1, len(table) + 1)).any():
-            raise ValueError(f"its column {columns[0]} is not 1, 2, 3, …")
+        return check_table(np.loadtxt(lines or ["nan"], delimiter=",", comments=None, ndmin=2), columns)
+
+
+def check_table(table: NDArray[np.float64], columns: Sequence[str]) -> NDArray[np.float64]:
+    """``table`` (n, columns), where all in it is finite, and the first column 1, 2, …, n; else ValueError."""
+    if table.shape[1:] != (len(columns),) or not np.isfinite(table).all():
+        raise ValueError(f"not every line has {len(columns)} finite numbers")
+    if (table[:, 0] != np.arange(1, len(table) + 1)).any():
+        raise ValueError(f"its column {columns[0]} is not 1, 2, 3, …")
     return table
 
 

@@ -4,7 +4,6 @@ import gzip
 import io
 import os
 import pickle
-import resource
 import struct
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reliability import peak_memory
+from reliability import limited, peak_memory
 from scipy.io import savemat
 
 import gan
@@ -79,16 +78,13 @@ sys.addaudithook(Watch.hear)
 @contextmanager
 def watched(within=None, memory=GB):
     """Nothing may be run, nor changed but ``within`` a folder; at most ``memory`` bytes more."""
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (size + memory, before[1]))
     Watch.seen.clear()
-    Watch.active = True
-    try:
-        yield
-    finally:
-        Watch.active = False
-        resource.setrlimit(resource.RLIMIT_AS, before)
+    with limited(memory):
+        Watch.active = True
+        try:
+            yield
+        finally:
+            Watch.active = False
     outside = [one for one in Watch.seen if within is None or str(within) not in one.split(" ", 1)[1]]
     assert not [one for one in outside if "/dev/null" not in one], outside
 

@@ -347,7 +347,7 @@ def test_what_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch, name, 
             patch.setattr("pathlib.Path.read_text", fail)
         else:
             return
-        with pytest.raises(OSError, match="the file") as error:
+        with pytest.raises(OSError, match=f"{name} can.t be read") as error:
             runs.Run.load(tmp_path / "run")
     assert "damaged" not in str(error.value) and "\n" not in str(error.value)
     assert_same(run, runs.Run.load(tmp_path / "run"))
