@@ -30,11 +30,9 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except Timeout:
         raise
-    except (OSError, RuntimeError) as failed:  # torch's own, for what could not be written
-        error: BaseException | None = failed
-        while error and not isinstance(error, OSError):
-            error = error.__context__
-        if not error:
+    except (OSError, RuntimeError) as found:
+        error = found if isinstance(found, OSError) else found.__context__  # torch's is another's
+        if not isinstance(error, OSError):
             raise
         reason = error.strerror or " ".join(str(error).split())
         told = OSError(f"{path} can't be written ({reason}): what was saved before stays")
@@ -214,6 +212,6 @@ def in_json(record: dict[str, Any]) -> str:
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Write ``record`` to ``path``, whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path.parent)
     with whole(path) as part:
         part.write_text(in_json(record), "utf-8")

@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,17 @@ def ready(warm: Warm, trained: tuple[Path, End], tmp_path_factory: pytest.TempPa
     return root
 
 
-def epochs(folder: Path) -> int:
-    """How many epochs are kept in a run's folder."""
-    state = gan.runs.read_checkpoint(folder)
-    return len(state["history"]) if state else 0
+Progress = tuple[int, int]
+
+
+def progress(folder: Path) -> Progress:
+    """How far what is kept in a run's folder has come: finished epochs, and updates of the next."""
+    found = [(0, 0)]
+    for path in folder.glob("*.pt"):
+        with suppress(ValueError):  # damaged
+            state = gan.runs.read_state(path)
+            found.append((len(state["history"]), state["epoch"].get("done", 0)))
+    return max(found)
 
 
 def crash(
@@ -104,30 +112,34 @@ def spread(end: End) -> range:
     return range(1, len(end.calls) + 1, max(1, len(end.calls) // SAMPLE))
 
 
-def again(warm: Warm, job: str, expected: Any, **options: Any) -> Callable[[Path, End], None]:
-    """A check that a killed ``job``, done again, comes to what is ``expected``."""
+def again(warm: Warm, job: str, expected: Any) -> Callable[[Path, End], None]:
+    """A check that a killed ``job``, done again where it was, comes to what is ``expected``."""
 
     def check(place: Path, killed: End) -> None:
         assert killed.status in (KILLED, 0), killed.said
-        end = warm.do(job, place, options=options)
+        end = warm.do(job, place)
         assert (end.status, end.result) == (0, expected), f"{place}: {end.said} {end.traceback}"
 
     return check
 
 
-def after_a_cut(warm: Warm, job: str, expected: Any, kept: list[int]) -> Callable[[Path, End], None]:
-    """The same of what a power cut leaves; and of the epochs in ``kept`` all but the last save is there."""
+def goes_on(warm: Warm, job: str, expected: Any) -> Callable[[Path, End], None]:
+    """The same of a training, and of what a power cut leaves; all that was saved but the last is there."""
+    kept = [(0, 0)]
 
     def check(place: Path, killed: End) -> None:
-        assert killed.status in (KILLED, 0), killed.said
-        kept.append(max(kept[-1], epochs(place / "run")))
-        safe = max((n for n in kept if n < kept[-1]), default=0) if killed.status else kept[-1]
-        for left in ("undone", "done"):
-            folder = Path(f"{place}.{left}")
-            assert epochs(folder / "run") >= safe, f"{folder} has lost what was saved"
+        kept.append(max(kept[-1], progress(place / "run")))
+        safe = max((n for n in kept if n < kept[-1]), default=kept[0]) if killed.status else kept[-1]
+        for folder in lefts(place):
+            assert progress(folder / "run") >= safe, f"{folder} has lost what was saved"
             again(warm, job, expected)(folder, killed)
 
     return check
+
+
+def lefts(place: Path) -> list[Path]:
+    """What a crash left: the folder itself, or after a power cut what that may leave of it."""
+    return [p for p in (Path(f"{place}.undone"), Path(f"{place}.done")) if p.exists()] or [place]
 
 
 def refused(warm: Warm, expected: Any) -> Callable[[Path, End], None]:
@@ -144,14 +156,13 @@ def refused(warm: Warm, expected: Any) -> Callable[[Path, End], None]:
 
 
 def test_a_training_that_is_killed_goes_on(warm: Warm, trained: tuple[Path, End], tmp_path: Path) -> None:
-    crash(warm, tmp_path, "train", "torn", spread(trained[1]), again(warm, "train", trained[1].result))
+    crash(warm, tmp_path, "train", "torn", spread(trained[1]), goes_on(warm, "train", trained[1].result))
 
 
 def test_a_training_that_lost_its_power_goes_on(
     warm: Warm, trained: tuple[Path, End], tmp_path: Path
 ) -> None:
-    survived = after_a_cut(warm, "train", trained[1].result, [0])
-    crash(warm, tmp_path, "train", "cut", spread(trained[1]), survived)
+    crash(warm, tmp_path, "train", "cut", spread(trained[1]), goes_on(warm, "train", trained[1].result))
 
 
 def test_a_full_disk_is_told_and_loses_nothing(warm: Warm, trained: tuple[Path, End], tmp_path: Path) -> None:
@@ -166,12 +177,8 @@ def test_a_training_survives_every_moment(
     warm: Warm, trained: tuple[Path, End], tmp_path: Path, how: str
 ) -> None:
     start, expected = time.monotonic(), trained[1].result
-    checks = {
-        "cut": after_a_cut(warm, "train", expected, [0]),
-        "full": refused(warm, expected),
-        "once": refused(warm, expected),
-    }
-    survived = checks.get(how, again(warm, "train", expected))
+    full = how in ("full", "once")
+    survived = refused(warm, expected) if full else goes_on(warm, "train", expected)
     counts = crash(warm, tmp_path, "train", how, None, survived)
     assert {"write", "fsync", "rename", "unlink"} <= {*counts}
     record(f"train {how}", cases=counts.total(), **counts, seconds=round(time.monotonic() - start))
@@ -187,8 +194,7 @@ def old_or_new(warm: Warm, start: Path, whole: Any, old: Any) -> Callable[[Path,
     """A check that what is published is whole, and after another try the new."""
 
     def check(place: Path, killed: End) -> None:
-        lefts = [place] + [p for p in (Path(f"{place}.undone"), Path(f"{place}.done")) if p.exists()]
-        for folder in lefts:
+        for folder in lefts(place):
             end = warm.do("published", folder)
             assert end.status == 0 and end.result in (old, whole), f"{folder}: {end.said} {end.traceback}"
             end = warm.do("publish", folder)
@@ -231,11 +237,12 @@ def test_a_sweep_survives_every_moment(warm: Warm, tmp_path: Path, how: str) -> 
     assert whole.status == 0 and whole.result[1]
 
     def survived(place: Path, killed: End) -> None:
-        for folder in [Path(f"{place}.{left}") for left in ("undone", "done")] if how == "cut" else [place]:
+        for folder in lefts(place):
             for file in (folder / "results").glob("*.json") if (folder / "results").exists() else ():
                 assert json.loads(file.read_text("utf-8"))["scores"]
-            again(warm, "sweep", whole.result)(folder, killed)
+        resumed(place, killed)
 
+    resumed = goes_on(warm, "sweep", whole.result)
     counts = crash(warm, tmp_path, "sweep", how, None, survived)
     record(f"sweep {how}", cases=counts.total(), **counts, seconds=round(time.monotonic() - start))
 
@@ -245,7 +252,7 @@ def whole_cache(warm: Warm, root: Path, how: str, moments: range | None) -> Coun
     assert whole.status == 0, whole.said
 
     def survived(place: Path, killed: End) -> None:
-        for folder in [Path(f"{place}.{left}") for left in ("undone", "done")] if how == "cut" else [place]:
+        for folder in lefts(place):
             if (file := folder / "mnist.npz").exists():
                 with np.load(file) as arrays:
                     assert len(arrays["x_train"]) == 60
@@ -308,7 +315,7 @@ def stopped(warm: Warm, trained: tuple[Path, End], place: Path, which: int, afte
     if end.status != 0:
         assert end.status == CODES[signal.Signals(which)], end.said
         assert len(end.said) == 1 and re.search("stopped.*goes on", end.said[0]), end.said
-        assert not list(place.glob("run/.*.part"))
+        assert progress(place / "run") > (0, 0) and not list(place.glob("run/.*.part"))
     again(warm, "train", trained[1].result)(place, End(0, []))
     return end.status != 0
 
