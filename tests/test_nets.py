@@ -400,7 +400,7 @@ def test_sigmoid_layers_start_at_their_bias_and_others_do_not():
 def test_convolutional_maxout_is_the_largest_in_each_window_of_each_piece(kernel, pad, pool, stride, size):
     """Against loops over windows; the last ones reach over the edge, where nothing is."""
     torch.manual_seed(0)
-    layer = MaxoutConv(2, 3, 2, kernel, pad, pool, stride, init=0.5)
+    layer = MaxoutConv(2, (3, 2, kernel, pad, pool, stride), init=0.5)
     torch.nn.init.normal_(layer.conv.bias)
     x = torch.randn(4, 2, *size)
     w = layer.conv.weight.view(2, 3, 2, kernel, kernel)  # piece, channel
