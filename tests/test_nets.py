@@ -1,11 +1,10 @@
 """The networks against NumPy and against what §5's configuration says of them."""
 
 import math
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
+import peers
 import pytest
 import torch
 from scipy import stats
@@ -24,9 +23,6 @@ from gan.nets import (
     networks,
     stretch,
 )
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-import peers
 
 
 def count(network):
