@@ -6,7 +6,7 @@ import json
 import pytest
 
 import gan
-from gan import parzen, runs
+from gan import parzen, saving
 from gan.book import followed
 from gan.book.ablation import sweep
 
@@ -63,7 +63,7 @@ def test_a_sweep_that_was_stopped_before_it_was_kept_looks_again(tmp_path, monke
 
     recipe, how = gan.recipe("digits", **TINY), {"every": 2, "results": tmp_path / "s", "progress": False}
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "save", stop)
+        patch.setattr(saving, "save", stop)
         with pytest.raises(KeyboardInterrupt):
             sweep(recipe, tmp_path / "run", **how)
     before = json.loads((tmp_path / "s/run.json").read_text())["scores"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import gan
 
+from .. import durable
 from . import places
 
 Commands = dict[Callable[..., None], tuple[str, dict[str, Any]]]
@@ -49,7 +50,7 @@ def yardsticks(recipe: str, parameters: dict[str, Any], out: Path | None, **how:
     for row in record["rows"]:
         figure = row["estimate"]
         print(f"{row['name']:8} {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
-    gan.runs.write_json(out, record)
+    durable.write_json(out, record)
     print(f"{out}: {record['seconds']:.0f} s")
 
 
