@@ -210,9 +210,10 @@ def render(root: Path, source: Path) -> int:
     with subprocess.Popen(command, cwd=source, **options) as process:
         for line in process.stderr or ():
             print(line, end="", file=sys.stderr, flush=True)
-            errors += [line.strip()] if re.search(r"\b(ERROR|CRITICAL|SEVERE):", line) else []
+            told = re.sub(r"\x1b\[[\d;]*m", "", line).strip()  # without its colours
+            errors += [told] if re.search(r"\b(ERROR|CRITICAL|SEVERE):", told) else []
     if process.returncode or errors:
-        print("; ".join(["jupyter-book failed", *errors[:1]]), file=sys.stderr)
+        print(": ".join(["jupyter-book failed", *errors[:1]]), file=sys.stderr)
         return 1
     print("site: _build/html/index.html", flush=True)
     return 0

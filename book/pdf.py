@@ -260,7 +260,8 @@ def join(html: Path) -> str:
 def mark(document: str) -> str:
     """A last line for the document: it differs where anything does that is printed, or this module."""
     names = sorted(set(re.findall(r'(?:src|href)="file://([^"#?]+)', document)))
-    parts = [document.encode(), Path(__file__).read_bytes(), *(Path(unquote(n)).read_bytes() for n in names)]
+    files = [Path(__file__), *(path for path in map(Path, map(unquote, names)) if path.is_file())]
+    parts = [document.encode(), *(file.read_bytes() for file in files)]
     digests = b"".join(hashlib.sha256(part).digest() for part in parts)
     return f"\n<!-- {hashlib.sha256(digests).hexdigest()} -->\n"
 
