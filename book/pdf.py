@@ -10,7 +10,7 @@ the formulas with the site's own MathJax and prints; nothing is fetched from a n
 twice: only the first PDF tells the page numbers that the table of contents shows. Where nothing has
 changed since the last time, what was printed then is kept.
 
-Exit status: 0; 1 if there is no site or no Chromium, or if a formula failed.
+Exit status: 0; 1 if there is no site or no Chromium, or if a formula or Chromium itself failed.
 """
 
 import argparse
@@ -36,7 +36,10 @@ from bs4 import BeautifulSoup, Tag
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import DictionaryObject, EncodedStreamObject, NameObject, TextStringObject
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.remote.remote_connection import RemoteConnection
+from urllib3.exceptions import HTTPError
 
 ROOT = Path(__file__).resolve().parents[1]
 AUTHORS = [
@@ -52,6 +55,8 @@ OUTLINE = {"generateDocumentOutline": True, "generateTaggedPDF": True}
 SCALE = 0.825
 MARGIN = 26  # mm
 WIDTH = round((210 - 2 * MARGIN) / 25.4 * 96 / SCALE)  # of the text, in px
+# Seconds for one step of Chromium's: half a minute where nothing else runs, minutes on a busy machine.
+PATIENCE = 1200
 PRINT = {"preferCSSPageSize": True, "printBackground": True, "scale": SCALE, **OUTLINE}
 PAGES = f"""
 @page {{ size: A4; margin: 24mm {MARGIN}mm;
@@ -285,7 +290,8 @@ def open_browser() -> Iterator[webdriver.Chrome]:
             options.add_argument(flag)
         driver = webdriver.Chrome(options=options, service=Service(executable_path=found[1]))
         try:
-            driver.set_script_timeout(600)
+            driver.set_script_timeout(PATIENCE)
+            cast(RemoteConnection, driver.command_executor).client_config.timeout = PATIENCE
             yield driver
         finally:
             driver.quit()
@@ -404,6 +410,10 @@ def main(arguments: list[str] | None = None) -> int:
         pdf = finish(*render(document))
     except PrintError as error:
         print(error, file=sys.stderr)
+        return 1
+    except (WebDriverException, HTTPError) as error:
+        reason = str(getattr(error, "msg", error)).strip().split("\n")[0]
+        print(f"Chromium did not print the book: {reason}", file=sys.stderr)
         return 1
     pdf.write(partial)
     partial.replace(output)

@@ -226,6 +226,10 @@ def test_what_is_missing_is_said_in_one_line(toy, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(pdf, "find_browser", lambda: None)
     assert pdf.main([str(toy), *output]) == 1
     assert capsys.readouterr().err == "a PDF needs Chromium (or Chrome) and chromedriver on PATH\n"
+    for error in (pdf.WebDriverException("renderer gone\nStacktrace"), pdf.HTTPError("renderer gone")):
+        monkeypatch.setattr(pdf, "render", lambda _, error=error: (_ for _ in ()).throw(error))
+        assert pdf.main([str(toy), *output]) == 1
+        assert capsys.readouterr().err == "Chromium did not print the book: renderer gone\n"
     assert not (tmp_path / "out/book.pdf").exists()
 
 
