@@ -121,3 +121,14 @@ def test_a_solutions_cells_stand_in_its_box(monkeypatch):
     document = page("other", "tag_solution")
     exercises.fold_cells(None, document)
     assert len(document) == 2 and said == ["a cell tagged solution follows no solution"]
+
+
+def test_one_example_of_two_points_goes_through_the_theory():
+    """The same numbers in both chapters; four later places lead back to the first."""
+    cells = [c for name in ("global-optimality.ipynb", "convergence.ipynb") for c in read(BOOK / name)]
+    sources = ["".join(cell["source"]) for cell in cells]
+    first, again = re.findall(r"^two_data, two_g = .*$", "\n".join(sources), re.M)
+    assert first == again
+    places = [text for text in sources if re.search(r"^\(two-points[\w-]*\)=$", text, re.M)]
+    assert places[0].startswith("(two-points)=") and len(places) == 5
+    assert all("[两点的例子](#two-points)" in text for text in places[1:])
