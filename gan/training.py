@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from . import data, keeping, runs
 from .algorithm1 import STATISTICS, Players, cap_norms
-from .engine import choose, enough_memory, iteration, join, mean, pick_device, processes, tell, works
+from .engine import average, choose, enough_memory, iteration, join, pick_device, processes, tell, works
 from .keeping import Averages, Checkpoints, Film, History, Part, RandomNumbers
 from .nets import Discriminator, Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
@@ -162,7 +162,7 @@ def play(
                 totals += statistics
                 game.averages.follow()
                 bar.update()
-            row = game.history.add(epoch, mean(totals / n), time.perf_counter() - start)
+            row = game.history.add(epoch, average([totals / n])[0], time.perf_counter() - start)
             if not all(map(math.isfinite, row.values())):
                 raise FloatingPointError(_diverged(folder, recipe, row))
             game.film.take(epoch, game.sampler(recipe.ema))

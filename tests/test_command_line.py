@@ -19,7 +19,8 @@ from gan import __main__ as command_line
 from gan import engine, runs
 from gan.__main__ import main, typed
 from gan.book import tables, yardsticks
-from gan.book.tables import check_parameters, recipe_table
+from gan.book.opening import check_parameters
+from gan.book.tables import recipe_table
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ["-p", "epochs", "2", "-p", "batch_size", "300", "-p", "seed", "3"]

@@ -4,23 +4,18 @@ import copy
 import json
 import math
 import re
-import sys
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import ledger
 import numpy as np
 import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
-sys.path.insert(0, str(BOOK / "_ext"))
-try:
-    import ledger
-finally:
-    sys.path.remove(str(BOOK / "_ext"))
 
 LEDGER = ledger.read(BOOK / "claims.yml")
 CLAIMS = LEDGER["claims"]

@@ -2,18 +2,13 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import results
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
-sys.path.insert(0, str(BOOK / "_ext"))
-try:
-    import results
-finally:
-    sys.path.remove(str(BOOK / "_ext"))
 
 DIGITS = r"[\d.]+|[一二两三四五六七八九十百千几半]+"
 SEVERAL = r"\d+|(?:[二两三四五六七八九几]?[十百千]+)[二两三四五六七八九十百几多]*"
