@@ -389,7 +389,7 @@ def _figure(estimate: Mapping[Any, Any]) -> str:
 
 def sweeps(recipe: str) -> list[dict[str, Any]]:
     """What `python -m gan sweep` wrote of ``recipe`` to book/results/sweep/, the recipe as it is first."""
-    folder = find_result(f"sweep/{recipe}.json", "no sweep (`python -m gan sweep` writes it)").parent
+    folder = find_result(f"sweep/{recipe}.json", "no sweep (`python -m gan sweep --follow` writes it)").parent
     records = [json.loads(path.read_text("utf-8")) for path in folder.glob(f"{recipe}*.json")]
     return sorted(
         (record for record in records if record["recipe"]["name"] == recipe),
