@@ -18,6 +18,7 @@ from . import places
 FOLLOWED = ("every", "results", "start", "overwrite")
 SWEPT = ("scheduler", "workers", "memory", "retries", "split")
 """Options of `gan sweep` with --follow, and without."""
+MOST = 1_000_000  # values in a range: combinations are held in memory
 Commands = dict[Callable[..., None], tuple[str, dict[str, Any]]]
 """Each command's function, with its help and its options, which it takes by their names."""
 
@@ -59,12 +60,12 @@ def values(field: str, text: str) -> list[Any]:
     apart = ("\n" if sign == "," and not depth else sign for sign, depth in zip(text, depths, strict=True))
     for part in "".join(apart).split("\n"):
         ends = re.fullmatch(r"(-?\d+)\.\.(-?\d+)", part)
-        if (ends and int(ends[1]) > int(ends[2])) or (
-            not ends and re.fullmatch(r"[-\d.]*\.\.[-\d.]*|", part)
-        ):
-            wrong = f"{part} is no range: one goes up, as 0..9" if part else "a value is missing"
+        malformed = not ends and re.fullmatch(r"[-\d.]*\.\.[-\d.]*|", part)
+        more = range(int(ends[1]), int(ends[2]) + 1) if ends else [] if malformed else [typed(part)]
+        if not 0 < len(more) <= MOST:
+            wrong = f"{part} is no range of 1 to {MOST} numbers, as 0..9 is" if part else "a value is missing"
             raise ValueError(f"-p {field} {text}: {wrong}")
-        found += range(int(ends[1]), int(ends[2]) + 1) if ends else [typed(part)]
+        found += more
     return found
 
 
