@@ -23,7 +23,7 @@ from gan.book.commands import values
 
 TINY = {"g_hidden": [[8, 8]], "d_hidden": [[8]], "d_pieces": [2], "batch_size": [300], "epochs": [2]}
 HOW = {"progress": False, "split": "none"}
-LONG = TINY | {"epochs": [150]}
+LONG = TINY | {"epochs": [60]}
 
 
 def hurry():
@@ -111,35 +111,34 @@ def test_every_combination_is_a_run_as_if_trained_alone_and_trained_once(cluster
 
 @pytest.mark.slow
 def test_the_run_of_a_killed_worker_moves_and_is_the_same_bit_for_bit(quick, tmp_path):
-    name = runs.default_folder(sweep.training("digits", {}, {f: v for f, (v,) in LONG.items()}).recipe).name
     killed = []
 
     def kill(told):
         killed.append(told)
         os.kill(quick.workers[int(told["worker"])].pid, signal.SIGKILL)
 
+    name = sweep.training("digits", {}, {field: value for field, (value,) in LONG.items()}).made
     thread = after_epoch(tmp_path / "s" / f"{name}.json", 5, kill)
     table = sweep.run("digits", LONG, tmp_path / "s", scheduler=quick, **HOW)
     thread.join()
     (row,) = table.to_dict("records")
     assert row["status"] == "finished" and row["attempts"] == 2 and row["worker"] != killed[0]["worker"]
     assert row["seconds"] > killed[0]["seconds"]
-    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=150))
+    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=60))
 
 
 @pytest.mark.slow
 def test_what_was_stopped_stops_on_the_cluster_too_and_goes_on(quick, tmp_path):
-    name = runs.default_folder(gan.recipe("digits", **{f: v for f, (v,) in LONG.items()})).name
-    record = tmp_path / "s" / f"{name}.json"
-    after_epoch(record, 3, lambda told: _thread.interrupt_main())
+    name = sweep.training("digits", {}, {field: value for field, (value,) in LONG.items()}).made
+    after_epoch(tmp_path / "s" / f"{name}.json", 3, lambda told: _thread.interrupt_main())
     with pytest.raises(KeyboardInterrupt):
         sweep.run("digits", LONG, tmp_path / "s", scheduler=quick, **HOW)
     with FileLock(tmp_path / "s" / name / ".lock", timeout=60):  # the worker lets go of it
         stopped = sweep.load(tmp_path / "s").iloc[0]
-    assert stopped["status"] == "unfinished" and 3 <= stopped["epoch"] < 150
+    assert stopped["status"] == "unfinished" and 3 <= stopped["epoch"] < 60
     table = sweep.run("digits", LONG, tmp_path / "s", scheduler=quick, **HOW)
     assert table["status"].tolist() == ["finished"] and table["attempts"].tolist() == [2]
-    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=150))
+    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=60))
 
 
 @pytest.mark.slow
@@ -151,15 +150,14 @@ def test_what_fails_is_tried_again_told_and_stops_no_other(cluster, tmp_path):
     assert len(told) == 3 and not any("\n" in str(one.message) for one in told)
     assert table["status"].tolist() == ["finished", "failed", "failed", "failed"]
     assert table["attempts"].tolist() == [1, 2, 2, 2]
-    assert "digits has 1200" in table["error"].iloc[1]
-    assert "there is no data set 'mine'" in table["error"].iloc[2]  # on a worker
+    assert "there is no data set 'mine'" in table["error"].iloc[1]  # on a worker
+    assert "digits has 1200" in table["error"].iloc[2]
     images = np.zeros((1200, 8, 8), np.uint8) + np.arange(1200, dtype=np.uint8)[:, None, None]
     np.savez(tmp_path / "mine.npz", x_train=images, x_test=images)
     with pytest.warns(UserWarning, match="batch_size = 5000") as told:
-        table = sweep.run("digits", grid | {"valid": [100]}, tmp_path / "t", **how)
         table = sweep.run("digits", grid, tmp_path / "s", **how)
-    assert len(told) == 4
-    assert table["status"].tolist() == ["finished", "failed", "finished", "failed"]
+    assert len(told) == 2
+    assert table["status"].tolist() == ["finished", "finished", "failed", "failed"]
     assert table["attempts"].tolist() == [1, 3, 3, 3]
 
 
@@ -178,7 +176,7 @@ def test_without_dask_it_runs_in_processes_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "find_spec", lambda name: None)
     with pytest.warns(UserWarning, match=r"without dask .*pip install '\.\[sweep\]'"):
         table = sweep.run("digits", TINY, tmp_path / "s", workers=1, **HOW)
-    assert table["status"].tolist() == ["finished"] and table["worker"].tolist() == ["SpawnProcess-1"]
+    assert table["status"].tolist() == ["finished"] and table["worker"].iloc[0].startswith("SpawnProcess-")
     assert_equal(tmp_path / "s" / table.index[0], alone(tmp_path / "alone"))
     for option in ({"memory": "1GB"}, {"scheduler": "tcp://127.0.0.1:1"}):
         with pytest.raises(ValueError, match=rf"{next(iter(option))} = .*: this needs dask: pip install"):
@@ -285,6 +283,7 @@ print(k, rate)"""
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("always")
 def test_a_notebook_is_executed_with_every_combination(tmp_path, monkeypatch, capsys, cluster):
     cells = [nbformat.v4.new_code_cell(text) for text in ("k = 1\nrate = 0.5", NOTEBOOK)]
     cells[0].metadata.tags = ["parameters"]
