@@ -103,24 +103,14 @@ def run(
             raise ValueError(f"{name} = {value}: it must be a whole number, at least {least}")
     how["data_dir"] = how.get("data_dir") and Path(how["data_dir"]).resolve()
     tasks = plan(what if callable(what) else partial(training, what, how), grid)
-    folder, left = Path(out).resolve(), []
+    folder = Path(out).resolve()
     with _own(folder, tasks[0].what) as session:
-        there = {record["made"]: record for record in _records(folder)}
-        for number, task in enumerate(tasks, len(there)):
-            known = there.get(task.made, {"number": number})
-            if json.loads(json.dumps(task.fields)) != known.get("fields"):  # new, or made of something else
-                new = {"made": task.made, "number": known["number"], "status": "waiting"}
-                new |= {"parameters": task.parameters, "fields": task.fields}
-                runs.write_json(_path(folder, task), new)
-            elif known["status"] == "finished" and (folder / task.made).exists():
-                continue
-            left.append(task)
+        left = _left(folder, tasks)
         done = {"total": len(tasks), "initial": len(tasks) - len(left)}
         with tqdm(**done, unit="run", disable=not progress, leave=False) as bar:
             if left:
                 with _executor(scheduler, workers, memory, bar) as executor:
-                    submit = lambda task: executor.submit(perform, folder, session, task)  # noqa: E731
-                    _play(submit, left, retries, bar, folder)
+                    _play(partial(executor.submit, perform, folder, session), left, retries, bar, folder)  # type: ignore[call-arg]
     return load(folder)
 
 
@@ -145,6 +135,20 @@ def plan(make: Callable[[dict[str, Any]], Task], grid: Mapping[str, Sequence[Any
         some = "; ".join(those[:5]) + f"; and {len(those) - 5} more" * (len(those) > 5)
         warnings.warn(f"left out, as {reason}: {some}", stacklevel=3)
     return list(tasks.values())
+
+
+def _left(folder: Path, tasks: Sequence[Task]) -> list[Task]:
+    """Those of ``tasks`` that are not finished; each has its record afterwards."""
+    there, left = {record["made"]: record for record in _records(folder)}, []
+    for number, task in enumerate(tasks, len(there)):
+        known = there.get(task.made, {"number": number})
+        if json.loads(json.dumps(task.fields)) != known.get("fields"):  # new, or made of something else
+            known = {"made": task.made, "number": known["number"], "status": "waiting"}
+            known |= {"parameters": task.parameters, "fields": task.fields}
+            runs.write_json(_path(folder, task), known)
+        if known["status"] != "finished" or not (folder / task.made).exists():
+            left.append(task)
+    return left
 
 
 @contextmanager
