@@ -22,9 +22,9 @@ ORDER = (
         "layers",
         "nets",
         "algorithm1",
-        "toy",
     ),
-    *("recipes", "engine", "parzen", "runs", "keeping", "saving", "training", "__init__", "__main__"),
+    *("toy", "recipes", "engine", "parzen", "runs", "keeping", "saving", "training", "sweep"),
+    *("__init__", "__main__"),
 )
 """No module imports one that stands after it."""
 
