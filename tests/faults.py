@@ -208,7 +208,9 @@ def train(root: Path, out: str = "run", fields: tuple[str, ...] = (), largest: i
 
 def sweep(root: Path) -> Any:
     where = ["--out", str(root / "run"), "--results", str(root / "results")]
-    status = command("sweep", "digits", *TINY, "--average", "0.9", "--device", "cpu", "--every", "1", *where)
+    status = command(
+        "sweep", "digits", "--follow", *TINY, "--average", "0.9", "--device", "cpu", "--every", "1", *where
+    )
     scores = status or json.loads((root / "results/run.json").read_text())["scores"]
     return status or [digest(root / "run"), scores]
 
