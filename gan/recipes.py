@@ -100,7 +100,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
     learning_rate_floor: NotNegative = about(1e-6, "学习率的下限", "… down to this")
     momentum: Probability = about(0.5, "起初的动量", "in the first epoch (for Adam: β₁), …")
     momentum_final: Probability = about(0.7, "最终的动量", "… moving linearly to this one, …")
-    momentum_epochs: Count = about(250, "动量到达终值的轮次", "… reached in this epoch")
+    momentum_epochs: Count = about(250, "动量在第几轮到达终值", "… reached in this epoch")
     beta2: Probability = about(0.999, "Adam 的 β₂", "Adam's β₂")
     max_norm: NotNegative = about(
         0.0, "每个单元输入权重的范数上限，0 为不限", "of a unit's incoming weights, in both players; 0: none"

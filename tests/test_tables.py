@@ -53,10 +53,30 @@ def test_a_row_shows_its_contestants_in_their_order():
 def test_differences_are_the_fields_that_are_not_equal():
     one, other = gan.recipe("mnist"), gan.recipe("mnist", seed=1, k=2, updates="alternating")
     table = tables.differences({"甲": one, "乙": other})
-    assert table["甲"].tolist() == ["0", "1", "simultaneous"]
+    assert table["甲"].tolist() == ["0", "–", "simultaneous"]  # where k does nothing
     assert table["乙"].tolist() == ["1", "2", "alternating"]
     assert [name.split("（")[1] for name in table["设置"]] == ["seed）", "k）", "updates）"]
     assert tables.differences({"甲": one, "乙": one}).empty
+
+
+@pytest.mark.parametrize(
+    "field, idle, used",
+    [
+        ("scaling", {"dataset": "gaussian", "g_output": "linear"}, {"dataset": "mnist"}),
+        ("d_pieces", {"d_activation": "leaky_relu", "d_pieces": 1}, {"d_pieces": 2}),
+        ("k", {"updates": "simultaneous"}, {"updates": "alternating"}),
+        ("learning_rate_floor", {"learning_rate_decay": 1.0}, {"learning_rate_decay": 1.1}),
+        ("momentum_final", {"momentum_final": 0.5}, {"momentum_final": 0.6}),
+        ("momentum_epochs", {"momentum_final": 0.5}, {"momentum_final": 0.6}),
+        ("beta2", {"optimizer": "sgd"}, {"optimizer": "adam"}),
+    ],
+)
+def test_a_table_of_recipes_leaves_out_what_does_nothing(field, idle, used):
+    def shown(**fields):
+        table = tables.recipe_table(gan.recipe("mnist", **fields))
+        return table["设置"].str.contains(f"（{field}）").any()
+
+    assert (shown(**idle), shown(**used)) == (False, True)
 
 
 def test_likelihoods_show_one_sigma_or_one_for_each_fold():

@@ -14,6 +14,7 @@ from IPython.display import HTML
 from ..recipes import Recipe
 from ..recipes import recipe as preset_of
 from ..runs import Run, find_result, published
+from ..toy import TARGETS
 from .followed import best
 from .yardsticks import sharpness
 
@@ -72,17 +73,31 @@ def table(frame: pd.DataFrame) -> HTML:
 
 def recipe_table(*recipes: Recipe) -> pd.DataFrame:
     """A row per field, a column per recipe; without the fields that none of them uses."""
-    columns = {recipe.name: recipe.model_dump() for recipe in recipes}
+    columns = {recipe.name: (recipe.model_dump(), _idle(recipe)) for recipe in recipes}
     rows = []
     for field, about in Recipe.model_fields.items():
-        values = {name: fields[field] for name, fields in columns.items()}
+        values = {name: None if field in idle else fields[field] for name, (fields, idle) in columns.items()}
         if field == "seed" or (
             field != "name" and any(v not in (None, 0, (), "none") for v in values.values())
         ):
-            rows.append(
-                {"设置": f"{about.title}（{field}）"} | {name: _text(v) for name, v in values.items()}
-            )
+            texts = {name: "–" if field in columns[name][1] else _text(v) for name, v in values.items()}
+            rows.append({"设置": f"{about.title}（{field}）"} | texts)
     return pd.DataFrame(rows)
+
+
+def _idle(recipe: Recipe) -> set[str]:
+    """The fields that do nothing in a recipe, whatever they are."""
+    steady = recipe.momentum == recipe.momentum_final
+    found = {
+        "scaling": recipe.dataset in TARGETS,  # points are no pixels
+        "d_pieces": recipe.d_activation != "maxout",
+        "k": recipe.updates == "simultaneous",
+        "learning_rate_floor": recipe.learning_rate_decay == 1,
+        "momentum_final": steady,
+        "momentum_epochs": steady,
+        "beta2": recipe.optimizer != "adam",
+    }
+    return {field for field, does_nothing in found.items() if does_nothing}
 
 
 def differences(recipes: Mapping[str, Recipe]) -> pd.DataFrame:
