@@ -666,7 +666,7 @@ class Full:
 def test_a_disk_that_is_full_for_a_while_costs_nothing_but_a_warning(tmp_path, monkeypatch):
     whole = train(tiny(), tmp_path / "whole")
     monkeypatch.setattr(saving, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(durable.os, "fsync", Full(lambda n: n < 20))
+    monkeypatch.setattr(durable.os, "fsync", Full(lambda n: n < 6))
     with pytest.warns(
         UserWarning, match=r"can't be written \(No space left on device\): .* goes on, and tries again"
     ):
