@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from . import data, durable, keeping, runs, saving
 from .algorithm1 import Players, cap_norms
-from .engine import choose, enough_memory, iteration, join, mean, pick_device, processes, tell
+from .engine import average, choose, enough_memory, iteration, join, pick_device, processes, tell
 from .keeping import Averages, Best, Epoch, Film, History, Part, RandomNumbers, trouble
 from .nets import Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
@@ -133,7 +133,7 @@ class Game:
 
     def end_epoch(self) -> dict[str, float]:
         """Add the row of the epoch under way, whose updates are done, to the history, and film it."""
-        row = self.history.add(mean(self.epoch.sums / self.epoch.done), self.epoch.seconds)
+        row = self.history.add(average([self.epoch.sums / self.epoch.done])[0], self.epoch.seconds)
         self.epoch.done = 0
         self.film.take(len(self.history), self.sampler(self.recipe.ema))
         return row
