@@ -135,9 +135,12 @@ def locked(folder: Path, timeout: float = -1) -> Iterator[Callable[[], None]]:
         taken = (folder / LOCK).stat()
 
     def still() -> None:
-        with writing(folder):
-            if not os.path.samestat((folder / LOCK).stat(), taken):
-                raise FileNotFoundError(errno.ENOENT, "")
+        try:
+            same = os.path.samestat((folder / LOCK).stat(), taken)
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise OSError(f"{folder} can't be written (it is no longer the folder that was taken)")
 
     try:
         clear(folder)
@@ -157,7 +160,7 @@ def clear(folder: Path) -> None:
 
 
 def exchange(new: Path, place: Path) -> None:
-    """Put the folder ``new`` in ``place``, and what is there in ``new``, if anything is, in one step.
+    """Put the folder ``new`` in ``place``, and what is there, if anything is, away, in one step.
 
     Where the system has no such step, ``place`` is for a moment called .NAME.before: see `put_back`.
     """
@@ -171,14 +174,16 @@ def exchange(new: Path, place: Path) -> None:
         except BaseException:
             os.replace(before, place)
             raise
-        os.replace(before, new)
+        shutil.rmtree(before, ignore_errors=True)
     sync(place.parent)
 
 
 def put_back(place: Path) -> None:
     """Put back what a kill left aside in `exchange`."""
     before = place.with_name(f".{place.name}.before")
-    if before.exists() and not place.exists():
+    if before.exists() and place.exists():
+        shutil.rmtree(before)
+    elif before.exists():
         os.replace(before, place)
 
 

@@ -29,8 +29,6 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 BATCH_NORMS: dict[str, dict[str, float]] = {"meant": {"momentum": 0.2}, "written": {"eps": 0.8}}
 """What PyTorch-GAN's ``BatchNorm1d(n, 0.8)`` meant, Keras' momentum 0.8 (here 1 − 0.8), and what it says."""
-
-
 SCALE, BLOCK = ".scale", 64  # of weights in 8 bits: the scales' names, and how many share one
 TYPES, HEADER = {torch.float16, torch.float32, torch.int8, torch.int64}, 2**20  # of files, and its bytes
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
@@ -142,25 +140,15 @@ def _blocks(w: Tensor) -> Tensor:
 class MaxoutConv(nn.Module):
     """Convolution, maximum over windows, maximum over pieces; (n, inputs, h, w) -> (n, channels, h', w').
 
-    A window may reach beyond the edge, as in the authors' library (cuda-convnet). Source: the
-    convolutional discriminator of §5.
+    ``sizes`` are (channels, pieces, kernel, pad, pool, stride). A window may reach beyond the edge, as in the
+    authors' library (cuda-convnet). Source: the convolutional discriminator of §5.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        channels: int,
-        pieces: int,
-        kernel: int,
-        pad: int,
-        pool: int,
-        stride: int,
-        init: Init,
-    ) -> None:
+    def __init__(self, inputs: int, sizes: tuple[int, int, int, int, int, int], init: Init) -> None:
         super().__init__()
-        self.channels, self.pieces, self.pool, self.stride = channels, pieces, pool, stride
+        self.channels, self.pieces, kernel, pad, self.pool, self.stride = sizes
         self.grows = 2 * pad - kernel + 1
-        self.conv = start(nn.Conv2d(inputs, channels * pieces, kernel, padding=pad), init)
+        self.conv = start(nn.Conv2d(inputs, self.channels * self.pieces, kernel, padding=pad), init)
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = nn.functional.max_pool2d(self.conv(x), self.pool, self.stride, ceil_mode=True)

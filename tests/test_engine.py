@@ -7,9 +7,9 @@ import socket
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
+import peers
 import pytest
 import torch
 from torch import nn
@@ -20,9 +20,6 @@ from gan import algorithm1, data, engine, runs, saving, training
 from gan.__main__ import main
 from gan.algorithm1 import Players
 from gan.nets import Discriminator, Generator
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-import peers
 
 CPU = torch.device("cpu")
 SMALL = (20, (64, 64), (1, 8, 8), (24, 24))

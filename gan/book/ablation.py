@@ -20,7 +20,7 @@ from ..training import Game, train
 from . import places
 
 
-def sweep(
+def follow(
     recipe: Recipe,
     out: str | os.PathLike[str] | None = None,
     *,
@@ -37,12 +37,12 @@ def sweep(
     ``scores``, for each ``every`` epochs: the figures on the validation split (`gan.parzen.estimate`) of
     G's last weights, ``decay`` 0, and of their averages with decays ``averages``, whether or not the recipe
     has one; G's weights at the best of the recipe's own figures are kept beside the run (`gan.Run.best`).
-    A sweep that was stopped, or is to be longer, goes on. ``how`` is for `gan.train`. ValueError: the file
+    What was stopped, or is to be longer, goes on. ``how`` is for `gan.train`. ValueError: the file
     there has scores of another recipe, or on other data, and not ``overwrite``.
     """
     if every < 1:
         raise ValueError(f"every = {every}: it must be a number of epochs, at least 1")
-    own = preset(recipe.name).epochs  # a longer sweep goes on, in the same folder and file
+    own = preset(recipe.name).epochs  # a longer run goes on, in the same folder and file
     out = Path(out or runs.default_folder(recipe.model_copy(update={"epochs": own})))
     path = Path(results or places.results("results=FOLDER") / "sweep")
     path /= f"{files.plain_word(out.resolve().name)}.json"
