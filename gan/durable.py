@@ -207,22 +207,3 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as part:
         part.write_text(in_json(record), "utf-8")
-
-
-class Damaged(ValueError):
-    """A file is not as it was written, or none of gan's."""
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Tell in one line what is damaged, `Damaged`, from what can't be read here, an OSError."""
-    try:
-        yield
-    except (OSError, MemoryError, UnicodeEncodeError):  # the last where the locale cannot say the path
-        raise
-    except Exception as error:  # JSON, zip, pickle, and files that C++ could not open
-        plain = isinstance(error, RuntimeError | ValueError) and str(error)
-        reason = " ".join((str(error) if plain else repr(error)).split())[:200]
-        if "unable to" in reason:
-            raise OSError(f"{path} can't be read ({reason})") from None
-        raise Damaged(f"{path} is damaged ({reason})") from None

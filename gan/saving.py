@@ -20,8 +20,9 @@ import pandas as pd
 import torch
 from filelock import Timeout
 
-from . import data, durable, runs
+from . import data, durable, files, runs
 from .engine import at, choose, processes, tell, works
+from .files import Damaged
 from .keeping import Part, differing, known_state
 from .recipes import Recipe, parse
 from .runs import BEFORE, BEST, CHECKPOINT, CHECKPOINTS, HISTORY, RECORD, WITHIN, Run
@@ -123,7 +124,7 @@ def newest(folder: Path, recipe: Recipe) -> tuple[dict[str, Any] | None, set[str
     Says what is damaged and passed over. ValueError: all is, or the run is another.
     """
     states: dict[str, dict[str, Any]] = {}
-    damaged: list[durable.Damaged] = []
+    damaged: list[Damaged] = []
     for name in (CHECKPOINT, WITHIN, BEFORE):
         if name == BEFORE and CHECKPOINT in states:
             break
@@ -131,7 +132,7 @@ def newest(folder: Path, recipe: Recipe) -> tuple[dict[str, Any] | None, set[str
             state = runs.read_state(folder / name)
         except FileNotFoundError:
             continue
-        except durable.Damaged as error:
+        except Damaged as error:
             damaged.append(error)
             continue
         if fields := differing(parse(state["record"]["recipe"]), recipe):
@@ -173,6 +174,7 @@ def check(folder: Path, recipe: Recipe, averages: Sequence[float] = (), overwrit
         raise ValueError(f"averages = {wrong[0]}: a decay is at least 0 and less than 1")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; a run needs a folder of its own")
+    files.check_folder(folder)
     there = {path.name for path in folder.iterdir()} if folder.exists() else set()
     saved = there & {*CHECKPOINTS}
     if not saved and RECORD not in there:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, durable, keeping, runs, saving
+from . import data, files, keeping, runs, saving
 from .algorithm1 import Players, cap_norms
 from .engine import average, choose, enough_memory, iteration, join, pick_device, processes, tell
 from .keeping import Averages, Best, Epoch, Film, History, Part, RandomNumbers, trouble
@@ -99,7 +99,7 @@ class Game:
             self.film.take(0, self.generator)
             return
         for name, part in self.parts().items():
-            with durable.reading(Path(f"{runs.CHECKPOINT}'s {name}")):
+            with files.reading(Path(f"{runs.CHECKPOINT}'s {name}"), advice=""):
                 part.load_state_dict(state[name]) if name in state else None
         if "random" not in state:  # of weights alone: not the numbers of the first epochs once more
             fresh = np.random.SeedSequence([recipe.seed, done]).generate_state(1, np.uint64)

@@ -351,7 +351,7 @@ def test_what_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch, name, 
             patch.setattr("pathlib.Path.read_text", fail)
         else:
             return
-        with pytest.raises(OSError, match="the file") as error:
+        with pytest.raises(OSError, match=f"{name} can.t be read") as error:
             runs.Run.load(tmp_path / "run")
     assert "damaged" not in str(error.value) and "\n" not in str(error.value)
     assert_same(run, runs.Run.load(tmp_path / "run"))
@@ -380,7 +380,7 @@ def test_mnist_without_a_file_or_a_network_leaves_no_folder(tmp_path, monkeypatc
     def no_network(scratch):
         raise RuntimeError("no network")
 
-    monkeypatch.setitem(gan.files.DOWNLOADS, "mnist", no_network)
+    monkeypatch.setitem(gan.sources.DOWNLOADS, "mnist", no_network)
     with pytest.raises(FileNotFoundError, match=r"mnist\.npz"):
         train(gan.recipe("mnist"), tmp_path / "run", data_dir=tmp_path)
     assert not (tmp_path / "run").exists()
