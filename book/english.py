@@ -108,7 +108,7 @@ def lines(ledger: Mapping[str, Any], entries: Mapping[str, Entry]) -> Iterator[s
             if claim["section"] == key:
                 source = f" ({SOURCES[claim['source']]})" if "source" in claim else ""
                 verdict = VERDICTS[claim["verdict"]][0]
-                yield f"\n**{claim['id']}. {verdict}**{source}. {claim['claim_en'].strip()}\n"
+                yield f"\n**{claim['id']}. {verdict}**{source}. {claim['claim_en'].strip()}\\\n"
                 yield f"Evidence: {evidence(claim, entries)}.\n"
 
 
