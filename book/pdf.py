@@ -101,12 +101,12 @@ DOCUMENT = """<!DOCTYPE html>
 FRONT = """<section class="pdf-title">
 <h1>{title}</h1>
 <p class="pdf-original" lang="en">Generative Adversarial Nets</p>
-<p class="pdf-kind">译述 · 每一条主张都能运行</p>
+<p class="pdf-kind">译述 · 逐条核对</p>
 <p class="pdf-authors"><i>论文作者</i>{authors}</p>
 <p class="pdf-imprint">本书是论文 <em lang="en">Generative Adversarial Nets</em>\
 （NIPS 2014，arXiv:1406.2661）的中文译述，不是官方译本，也没有经过原作者审阅；\
 引用时请以原文为准。论文的权利属于原作者和出版者。<br>\
-这是第 {version} 版，由网页印成：译注全部展开；网页上折叠起来的代码大多只负责作图，这里从略。</p>
+这是第 {version} 版，由网页印成：译注和解答全部展开；网页上折叠起来的代码大多只负责作图，这里从略。</p>
 </section>
 <nav class="pdf-contents"><h1>目录</h1>
 {contents}

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import build
+import home
 import nbformat
 import papermill
 import papermill.cli
@@ -18,9 +20,6 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book"))
-import build  # noqa: E402
-import home  # noqa: E402
 
 CONFIG = """
 title: Toy

@@ -4,24 +4,19 @@ import copy
 import json
 import math
 import re
-import sys
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import english
+import ledger
 import numpy as np
 import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
-sys.path[:0] = [str(BOOK), str(BOOK / "_ext")]
-try:
-    import english
-    import ledger
-finally:
-    del sys.path[:2]
 
 LEDGER = ledger.read(BOOK / "claims.yml")
 CLAIMS = LEDGER["claims"]

@@ -1,12 +1,12 @@
 """The book on paper: all of it, in order, every character, every link."""
 
-import importlib.util
 import os
 import re
 import unicodedata
 from collections import Counter
 from pathlib import Path
 
+import pdf
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -14,9 +14,6 @@ from pypdf import PdfReader
 from pypdfium2 import PdfDocument
 
 ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("book_pdf", ROOT / "book/pdf.py")
-pdf = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(pdf)
 
 PAGE = """<html><head><link rel="stylesheet" href="a.css"><script src="_static/mathjax/x.js"></script></head>
 <nav class="bd-links"><a class="reference internal" href="{own}">One</a><p class="caption">Part</p>
