@@ -77,7 +77,10 @@ def cited(entry: Entry) -> str:
 def evidence(claim: Mapping[str, Any], entries: Mapping[str, Entry]) -> str:
     shown = {
         "text": ("the paper's {}", label),
-        "proof": ("proof: {}", label),
+        "proof": (
+            "proof: {}",
+            lambda name: label(name) if name[-1].isdigit() else "a section of this book's",
+        ),
         "formal": ("checked with Coq: {}", lambda name: label(name.removeprefix("coq-"))),
         "live": ("code beside the text", label),
         "run": ("run {}", "`{}`".format),
