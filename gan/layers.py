@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 Init = float | Literal["pytorch"]
@@ -26,8 +26,6 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 BATCH_NORMS: dict[str, dict[str, float]] = {"meant": {"momentum": 0.2}, "written": {"eps": 0.8}}
 """What PyTorch-GAN's ``BatchNorm1d(n, 0.8)`` meant, Keras' momentum 0.8 (here 1 − 0.8), and what it says."""
-
-
 SCALE, BLOCK = ".scale", 64  # of weights in 8 bits: the scales' names, and how many share one
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
@@ -56,7 +54,7 @@ def make_sparse(weight: Tensor, count: int) -> None:
 def save_weights(path: Path, state: Mapping[str, Tensor], bits: int, epoch: int | None = None) -> None:
     """Write weights `pack`ed in ``bits`` each; with ``epoch``, they say that they are of that one."""
     metadata = None if epoch is None else {"epoch": str(epoch)}
-    save_file(pack(state, bits), path, metadata=metadata)
+    path.write_bytes(save(pack(state, bits), metadata))  # whose errors are Python's own
 
 
 def pack(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
@@ -95,25 +93,15 @@ def _blocks(w: Tensor) -> Tensor:
 class MaxoutConv(nn.Module):
     """Convolution, maximum over windows, maximum over pieces; (n, inputs, h, w) -> (n, channels, h', w').
 
-    A window may reach beyond the edge, as in the authors' library (cuda-convnet). Source: the
-    convolutional discriminator of §5.
+    ``sizes`` are (channels, pieces, kernel, pad, pool, stride). A window may reach beyond the edge, as in the
+    authors' library (cuda-convnet). Source: the convolutional discriminator of §5.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        channels: int,
-        pieces: int,
-        kernel: int,
-        pad: int,
-        pool: int,
-        stride: int,
-        init: Init,
-    ) -> None:
+    def __init__(self, inputs: int, sizes: tuple[int, int, int, int, int, int], init: Init) -> None:
         super().__init__()
-        self.channels, self.pieces, self.pool, self.stride = channels, pieces, pool, stride
+        self.channels, self.pieces, kernel, pad, self.pool, self.stride = sizes
         self.grows = 2 * pad - kernel + 1
-        self.conv = start(nn.Conv2d(inputs, channels * pieces, kernel, padding=pad), init)
+        self.conv = start(nn.Conv2d(inputs, self.channels * self.pieces, kernel, padding=pad), init)
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = nn.functional.max_pool2d(self.conv(x), self.pool, self.stride, ceil_mode=True)

@@ -7,15 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
 from .files import plain_word
 
@@ -37,10 +29,8 @@ def about(default: Any, title: str, description: str) -> Any:
     return Field(default, title=title, description=description)
 
 
-class Recipe(BaseModel):
+class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
     """All that decides a run. The defaults are the authors' MNIST configuration of 2014."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     name: str = Field(title="配方", description="the recipe's name")
     dataset: Name = about("mnist", "数据集", "of gan.data, a target of gan.toy, or NAME for your NAME.npz")
@@ -110,19 +100,15 @@ class Recipe(BaseModel):
     learning_rate_floor: NotNegative = about(1e-6, "学习率的下限", "… down to this")
     momentum: Probability = about(0.5, "起初的动量", "in the first epoch (for Adam: β₁), …")
     momentum_final: Probability = about(0.7, "最终的动量", "… moving linearly to this one, …")
-    momentum_epochs: Count = about(250, "动量到达终值的轮次", "… reached in this epoch")
+    momentum_epochs: Count = about(250, "动量在第几轮到达终值", "… reached in this epoch")
     beta2: Probability = about(0.999, "Adam 的 β₂", "Adam's β₂")
     max_norm: NotNegative = about(
-        0.0,
-        "每个单元输入权重的范数上限，0 为不限",
-        "of a unit's incoming weights, in both players; 0 is none",
+        0.0, "每个单元输入权重的范数上限，0 为不限", "of a unit's incoming weights, in both players; 0: none"
     )
 
     precision: Literal["fp32", "bf16"] = about("fp32", "运算精度", "of matrix products")
     ema: Probability = about(
-        0.0,
-        "G 的权重滑动平均的衰减率，0 为不用",
-        "per update, of the average that is sampled from; 0 is none",
+        0.0, "G 的权重滑动平均的衰减率，0 为不用", "per update, of the average that is sampled; 0: none"
     )
 
     @field_validator("*", mode="before")
@@ -137,11 +123,11 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        for conflict in (*self._conflicts_of_networks(), *self._conflicts_of_the_game()):
+        for conflict in self._conflicts():
             raise ValueError(conflict)
         return self
 
-    def _conflicts_of_networks(self) -> Iterator[str]:
+    def _conflicts(self) -> Iterator[str]:
         for widths, activations in (("g_hidden", "g_activations"), ("g_front", "g_front_activations")):
             layers, named = getattr(self, widths), getattr(self, activations)
             if len(layers) != len(named):
@@ -162,8 +148,6 @@ class Recipe(BaseModel):
             yield f"g_output_sparse = {self.g_output_sparse}: an output has {inputs} weights"
         if self.d_activation != "maxout" and self.d_pieces != 1:
             yield f"d_pieces = {self.d_pieces} is for maxout; {self.d_activation} needs 1"
-
-    def _conflicts_of_the_game(self) -> Iterator[str]:
         ends = f"scaling = {self.scaling!r} and g_output = {self.g_output!r} do not agree: "
         if (self.g_output == "tanh") != (self.scaling == "signed"):
             yield ends + '"signed" is for "tanh", and the other way round'
@@ -267,9 +251,8 @@ def recipe(name: str, /, **fields: Any) -> Recipe:
     known = [field for field in Recipe.model_fields if field != "name"]
     if unknown := sorted(fields.keys() - {*known}):
         near = "".join(meant(field, known) for field in unknown).strip()
-        raise ValueError(
-            f"a recipe has no field {', '.join(unknown)}; {near or 'it has: ' + ', '.join(known)}"
-        )
+        there = near or f"it has: {', '.join(known)}"
+        raise ValueError(f"a recipe has no field {', '.join(unknown)}; {there}")
     return parse({"name": name, **PRESETS[name], **{k: v for k, v in fields.items() if v is not None}})
 
 

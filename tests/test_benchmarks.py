@@ -8,7 +8,9 @@ import tarfile
 import time
 from pathlib import Path
 
+import bench
 import numpy as np
+import peers
 import pytest
 import torch
 from sklearn.neighbors import KernelDensity
@@ -18,8 +20,6 @@ from gan import data, engine, files, parzen
 from gan.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-bench, peers = (importlib.import_module(name) for name in ("bench", "peers"))
 
 
 @pytest.fixture

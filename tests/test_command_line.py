@@ -19,7 +19,8 @@ from gan import __main__ as command_line
 from gan import engine, runs
 from gan.__main__ import main, typed
 from gan.book import tables, yardsticks
-from gan.book.tables import check_parameters, recipe_table
+from gan.book.opening import check_parameters
+from gan.book.tables import recipe_table
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ["-p", "epochs", "2", "-p", "batch_size", "300", "-p", "seed", "3"]
@@ -82,12 +83,27 @@ def test_evaluate_says_how_well_the_last_weights_do_on_the_validation_split(tmp_
         ["train", "digits", "-p", "epochs", "1" + "0" * 30],
         ["train", "digits", "-p", "noise_size", "2147483647", "-p", "g_hidden", "[2147483647,128]"],
         *(["train", "digits", "--average", decay] for decay in ("1.5", "1", "-3", "nan", "half")),
-        ["sweep", "digits", "--average", "1.5"],
+        ["sweep", "digits", "--follow", "--average", "1.5"],
+        ["sweep", "digits"],
+        ["sweep", "digits", "-p", "seed", "9..0"],
+        ["sweep", "digits", "-p", "k", "1,,2"],
+        ["sweep", "digits", "-p", "k="],
+        ["sweep", "digits", "-p", "seed", "0..", "-p", "k", "1"],
+        ["sweep", "digits", "-p", "seed", "0..99999999"],
+        ["sweep", "digits", "-p", "seed=1,1"],
+        ["sweep", "digits", "-p", "seed=1", "-p", "seed=2"],
+        ["sweep", "digits", "-p", "k=2,3"],
+        ["sweep", "digits", "-p", "seed", "1", "--every", "3"],
+        ["sweep", "digits", "-p", "seed", "1", "--overwrite"],
+        ["sweep", "digits", "-p", "seed", "1", "--workers", "0"],
+        ["sweep", "digits", "-p", "seed", "1", "--retries", "-1"],
+        ["sweep", "digits", "--follow", "--retries", "1"],
+        ["sweep", "nowhere.ipynb", "-p", "seed", "1"],
         ["train", "digits", "--device", "meta"],
         ["train", "digits", "--device", "cpu:3"],
         ["publish", "nowhere", "sweep"],
         ["publish", "nowhere", "../mnist"],
-        ["sweep", "digits", "--out", "two words"],
+        ["sweep", "digits", "--follow", "--out", "two words"],
         ["trian", "digits"],
         ["train"],
         [],
@@ -195,6 +211,7 @@ def test_the_books_table_explains_every_field_of_a_recipe():
     assert gan.Recipe.model_fields.keys() - shown == {
         *("name", "g_batch_norm", "g_output_init", "g_output_sparse", "g_sigmoid_bias", "g_bias_init"),
         *("g_deconv", "second_stage_after", "g_front", "g_front_activations", "d_conv", "max_norm", "ema"),
+        *("k", "beta2"),  # of a simultaneous update, of momentum
     }
     assert "ema" in recipe_table(gan.recipe("mnist"), gan.recipe("digits", ema=0.9))["设置"].iloc[-1]
 

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import importlib.util
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import live
 import numpy as np
 import pytest
 import torch
@@ -32,9 +32,6 @@ pytestmark = pytest.mark.slow  # Node, TypeScript or a browser
 
 ROOT = Path(__file__).resolve().parents[1]
 LIVE, HERE = ROOT / "book/_static/live", ROOT / "tests/live"
-spec = importlib.util.spec_from_file_location("book_live", ROOT / "book/_ext/live.py")
-extension = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(extension)
 
 GAMES = [("adam", "minimax"), ("adam", "non_saturating"), ("sgd", "minimax"), ("sgd", "non_saturating")]
 LINE = [target.name for target in toy.TARGETS.values() if target.dimensions == 1]
@@ -244,8 +241,10 @@ def test_oscillation_passes_the_goal_again_and_again() -> None:
     assert max(means) > 9 and min(means[means.index(max(means)) :]) < 5
 
 
-def test_collapse_loses_modes() -> None:
-    for left in node("collapse"):
+def test_collapse_loses_modes_from_every_seed() -> None:
+    seeds = node("collapse")
+    assert len(seeds) == 5
+    for left in seeds:
         lesser = np.minimum(left, 1 - np.array(left))  # of two modes of 0.7 and 0.3
         assert np.mean(lesser < 0.05) > 0.9
         assert min(left) < 0.05 and max(left) > 0.95  # it has been at either
@@ -262,7 +261,7 @@ def test_the_plane_is_covered_or_not_as_told() -> None:
 
 
 def test_modules_are_joined_in_order() -> None:
-    joined = extension.join(
+    joined = live.join(
         {
             "a": 'import { two } from "./b.js"\n\nexport const four = two + two\n',
             "b": "const hidden = 2\nexport const two = hidden\nexport function three() { return 3 }\n",
@@ -278,7 +277,7 @@ def test_modules_are_joined_in_order() -> None:
 )
 def test_what_cannot_be_joined_is_refused(line: str) -> None:
     with pytest.raises(Exception, match=r"c\.js: can't be joined"):
-        extension.join({"a": "export const a = 1", "c": line})
+        live.join({"a": "export const a = 1", "c": line})
 
 
 def test_only_pages_with_a_widget_have_the_script(pages: dict[str, BeautifulSoup]) -> None:
@@ -292,7 +291,10 @@ def test_only_pages_with_a_widget_have_the_script(pages: dict[str, BeautifulSoup
             assert place.select_one(".live-static").get_text().strip(), page
         found += len(places)
     assert found >= 3
-    assert pages["book/index.html"].select_one(".live-static img[alt]")["src"].endswith(".svg")
+    for page in ("index", "adversarial-nets", "advantages"):
+        shown = pages[f"book/{page}.html"].select_one(".live-static img")
+        assert shown["src"].endswith(".svg") and len(shown["alt"]) > 20, page
+        assert len(pages[f"book/{page}.html"].select_one(".live-static").get_text().strip()) > 40, page
 
 
 # In the browser
