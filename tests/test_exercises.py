@@ -2,21 +2,15 @@
 
 import json
 import re
-import sys
 from itertools import count, pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import exercises
 import pytest
 from docutils import nodes
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
-sys.path.insert(0, str(BOOK / "_ext"))
-try:
-    import exercises
-finally:
-    sys.path.remove(str(BOOK / "_ext"))
-
 CHAPTERS = {"adversarial-nets.ipynb", "global-optimality.ipynb", "convergence.ipynb"}
 BOX = re.compile(r"^:{3,}\{admonition\} (练习[^\n]*|解答[^\n]*)\n:class: ([^\n]*)\n(.*?)^:{3,}$", re.M | re.S)
 # What a solution rests on: code that runs with it, or steps that are written out.
