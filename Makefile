@@ -21,7 +21,7 @@ help: ## this list
 	@echo 'PYTHON=/path/to/python  use the torch that this Python 3.11 to 3.13 has, instead of installing one'
 	@echo 'PARAMS="-p mnist.epochs 20"   for make book: parameters of the notebooks'
 
-book: .venv/.installed ## run the notebooks that changed, render the site to _build/html
+book: .venv/.installed ## run the notebooks that changed, render the site to _build/html, print it if it can
 	@$(BIN)/python book/build.py $(PARAMS)
 
 pdf: book ## the whole book as _build/pdf/gan-book.pdf, printed by Chromium
@@ -50,7 +50,7 @@ soak: .venv/.installed ## run what takes too long for that (the tests marked soa
 bench: .venv/.installed ## time everything beside what one would run instead (15 minutes); PEER=/path/to/gan.py
 	@$(BIN)/python -m gan bench $(if $(PEER),--peer '$(PEER)')
 
-refresh: .venv/.installed ## run every notebook with its defaults and rewrite the committed outputs
+refresh: .venv/.installed ## run every notebook with its defaults and rewrite the committed outputs, the English ledger
 	@$(BIN)/python book/build.py --refresh
 
 lock: .venv/.installed ## resolve requirements.txt from pyproject.toml, keeping the pins that still fit

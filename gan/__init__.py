@@ -10,7 +10,7 @@ data, recipes, parzen (§5); training, engine, runs: how it runs. `gan.book` is 
 
 from importlib.metadata import PackageNotFoundError, version
 
-from . import algorithm1, data, engine, nets, objective, parzen, recipes, runs, theory, toy, training
+from . import algorithm1, data, engine, nets, objective, parzen, recipes, runs, sweep, theory, toy, training
 from .recipes import Recipe, recipe
 from .runs import Run, published
 from .training import train
@@ -33,6 +33,7 @@ __all__ = [
     "recipe",
     "recipes",
     "runs",
+    "sweep",
     "theory",
     "toy",
     "train",

@@ -10,6 +10,7 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
@@ -124,7 +125,8 @@ def say(text: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    argv = sys.argv[1:] if argv is None else argv
+    argv = ["", *(sys.argv[1:] if argv is None else argv)]
+    argv = [w for one, word in pairwise(argv) for w in (word.split("=", 1) if one == "-p" else [word])]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # which may know ASCII only
             stream.reconfigure(errors="backslashreplace")
@@ -143,11 +145,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (ValueError, OSError, FloatingPointError, MemoryError) as error:
             say(in_own_words(str(error)))
             return 2
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, gan.saving.Stopped) as stopped:
             without = ", without --overwrite," if getattr(arguments, "overwrite", False) else ""
             again = f"; the same command{without} goes on from the last checkpoint"
             say("stopped" + again * ("start" in arguments))
-            return 130
+            return getattr(stopped, "code", 130)
     return 0
 
 

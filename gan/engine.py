@@ -246,6 +246,20 @@ def average(gradients: Sequence[Tensor]) -> Sequence[Tensor]:
     return [part.view_as(g) for part, g in zip(parts, gradients, strict=True)]
 
 
+def gather(x: Tensor) -> Tensor:
+    """``x`` of every process, a row for each."""
+    if processes() == 1:
+        return x[None]
+    rows = [torch.empty_like(x) for _ in range(processes())]
+    dist.all_gather(rows, x)
+    return torch.stack(rows)
+
+
+def own_row(rows: Tensor) -> Tensor:
+    """This process's row of what `gather` gave, or, where there were not so many, the mean."""
+    return rows[dist.get_rank()] if len(rows) == processes() > 1 else rows.mean(0)
+
+
 def join(device: torch.device, batch_size: int) -> tuple[torch.device, bool]:
     """Join the processes that ``torchrun`` started, if it did: this one's device, and whether it writes."""
     n = int(os.environ.get("WORLD_SIZE", 1))

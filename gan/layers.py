@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 Init = float | Literal["pytorch"]
@@ -54,7 +54,7 @@ def make_sparse(weight: Tensor, count: int) -> None:
 def save_weights(path: Path, state: Mapping[str, Tensor], bits: int, epoch: int | None = None) -> None:
     """Write weights `pack`ed in ``bits`` each; with ``epoch``, they say that they are of that one."""
     metadata = None if epoch is None else {"epoch": str(epoch)}
-    save_file(pack(state, bits), path, metadata=metadata)
+    path.write_bytes(save(pack(state, bits), metadata))  # whose errors are Python's own
 
 
 def pack(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:

@@ -6,9 +6,9 @@ import json
 import pytest
 
 import gan
-from gan import parzen, runs
+from gan import parzen, saving
 from gan.book import followed
-from gan.book.ablation import sweep
+from gan.book.ablation import follow
 
 TINY = {"epochs": 4, "g_hidden": (16, 16), "d_hidden": (12, 12), "valid": 600, "batch_size": 300}
 
@@ -16,7 +16,7 @@ TINY = {"epochs": 4, "g_hidden": (16, 16), "d_hidden": (12, 12), "valid": 600, "
 @pytest.mark.slow
 def test_a_sweep_follows_last_weights_and_averages_on_the_validation_split(tmp_path):
     recipe = gan.recipe("digits", **TINY)
-    path = sweep(
+    path = follow(
         recipe, tmp_path / "run", every=2, averages=[0.5, 0.9], results=tmp_path / "sweep", progress=False
     )
     assert path == tmp_path / "sweep" / "run.json"
@@ -34,7 +34,7 @@ def test_a_sweep_follows_last_weights_and_averages_on_the_validation_split(tmp_p
 
 
 def test_the_last_epoch_is_always_looked_at(tmp_path):
-    path = sweep(
+    path = follow(
         gan.recipe("digits", **TINY), tmp_path / "run", every=3, results=tmp_path / "s", progress=False
     )
     assert [one["epoch"] for one in json.loads(path.read_text())["scores"]] == [3, 4]
@@ -44,7 +44,7 @@ def test_the_last_epoch_is_always_looked_at(tmp_path):
 def test_a_longer_sweep_goes_on_with_the_same_figures(tmp_path):
     def scores(folder, *lengths):
         for epochs in lengths:
-            path = sweep(
+            path = follow(
                 gan.recipe("digits", **TINY | {"epochs": epochs}),
                 tmp_path / folder,
                 every=1,
@@ -63,17 +63,17 @@ def test_a_sweep_that_was_stopped_before_it_was_kept_looks_again(tmp_path, monke
 
     recipe, how = gan.recipe("digits", **TINY), {"every": 2, "results": tmp_path / "s", "progress": False}
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "save", stop)
+        patch.setattr(saving, "save", stop)
         with pytest.raises(KeyboardInterrupt):
-            sweep(recipe, tmp_path / "run", **how)
+            follow(recipe, tmp_path / "run", **how)
     before = json.loads((tmp_path / "s/run.json").read_text())["scores"]
-    assert json.loads(sweep(recipe, tmp_path / "run", **how).read_text())["scores"] == before
+    assert json.loads(follow(recipe, tmp_path / "run", **how).read_text())["scores"] == before
     assert [one["epoch"] for one in before] == [2, 4]
 
 
 def test_a_sweep_without_a_folder_is_named_by_what_it_changes(checkout):
     recipe = gan.recipe("digits", **TINY | {"epochs": 1}, loss="minimax")
-    path = sweep(recipe, progress=False)
+    path = follow(recipe, progress=False)
     assert path.parent == checkout / "book/results/sweep" and "loss=minimax" in path.name
     assert "epochs" not in path.name  # so that a longer one goes on
     assert (checkout / "runs" / path.stem / "run.json").exists()
@@ -82,34 +82,34 @@ def test_a_sweep_without_a_folder_is_named_by_what_it_changes(checkout):
 def test_a_sweep_needs_a_place_for_its_scores_before_it_starts(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no book/results/ .*in a checkout.*results=FOLDER"):
-        sweep(gan.recipe("digits"), tmp_path / "run")
+        follow(gan.recipe("digits"), tmp_path / "run")
     for out in ("two words", ".run"):
         with pytest.raises(ValueError, match=f"'{out}' can't be a name"):
-            sweep(gan.recipe("digits"), tmp_path / out, results=tmp_path / "s")
+            follow(gan.recipe("digits"), tmp_path / out, results=tmp_path / "s")
     assert not list(tmp_path.iterdir())
 
 
 def test_scores_of_another_recipe_or_of_other_data_are_kept(tmp_path, monkeypatch):
     recipe, how = gan.recipe("digits", **TINY | {"epochs": 1}), {"results": tmp_path / "s", "progress": False}
-    path = sweep(recipe, tmp_path / "a/run", **how)
+    path = follow(recipe, tmp_path / "a/run", **how)
     before = path.read_bytes()
     other = recipe.model_copy(update={"loss": "minimax"})
     with pytest.raises(ValueError, match=r"the scores of another recipe \(loss = .*overwrite=True"):
-        sweep(other, tmp_path / "b/run", **how)
+        follow(other, tmp_path / "b/run", **how)
     digits = gan.data.load("digits")
     monkeypatch.setitem(
         gan.data.MADE, "digits", lambda: dataclasses.replace(digits, x_test=255 - digits.x_test)
     )
     with pytest.raises(ValueError, match=r"run\.json has the scores of other digits data"):
-        sweep(recipe, tmp_path / "b/run", **how)
+        follow(recipe, tmp_path / "b/run", **how)
     assert path.read_bytes() == before and not (tmp_path / "b").exists()
-    sweep(other, tmp_path / "b/run", overwrite=True, **how)
+    follow(other, tmp_path / "b/run", overwrite=True, **how)
     assert json.loads(path.read_text())["recipe"]["loss"] == "minimax"
 
 
 def test_a_step_of_no_epochs_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"every = 0: .* at least 1"):
-        sweep(gan.recipe("digits"), tmp_path / "run", every=0)
+        follow(gan.recipe("digits"), tmp_path / "run", every=0)
     assert not (tmp_path / "run").exists()
 
 

@@ -20,7 +20,7 @@ import gan
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-ASKED = [Requirement(line) for line in [*PROJECT["dependencies"], *EXTRAS["book"], *EXTRAS["test"]]]
+ASKED = [*map(Requirement, [*PROJECT["dependencies"], *EXTRAS["book"], *EXTRAS["sweep"], *EXTRAS["test"]])]
 PYTHONS = ("3.11", "3.12", "3.13")
 PLATFORMS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))

@@ -60,7 +60,7 @@ def test_a_course_is_told_as_far_as_it_was_followed():
     assert facts["最后的权重"] == "50.0 ± 2.0 纳特（第 50 轮，验证）"
     assert facts["平均 0.9"].startswith("50.9 ± 2.0")
     assert results.commands("mnist-s1", course) == [
-        "python -m gan sweep mnist -p seed 1 --every 25 --average 0.9"
+        "python -m gan sweep mnist -p seed 1 --follow --every 25 --average 0.9"
     ]
 
 

@@ -24,7 +24,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 import gan
-from gan import algorithm1, engine, keeping, parzen, runs, training
+from gan import algorithm1, engine, keeping, parzen, runs, saving, training
 from gan.__main__ import main
 from gan.book import figures, publishing
 
@@ -104,7 +104,7 @@ def test_a_seed_gives_the_same_run_and_another_seed_another(tmp_path, fields):
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, fields, stop):
     recipe = tiny(**fields)
     whole = train(recipe, tmp_path / "whole")
-    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(saving, "SAVE_EVERY", 0.0)
     iteration = algorithm1.ITERATIONS[recipe.updates]
     monkeypatch.setitem(algorithm1.ITERATIONS, recipe.updates, Interrupt(iteration, stop))
     with pytest.raises(KeyboardInterrupt):
@@ -124,9 +124,9 @@ def test_a_finished_run_is_loaded_not_trained_again_unless_asked(tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setitem(algorithm1.ITERATIONS, "simultaneous", None)
         assert_same(run, train(tiny(), tmp_path / "run"))
-    before = (tmp_path / "run" / runs.RECORD).stat().st_mtime_ns
+    before = (tmp_path / "run" / runs.CHECKPOINT).stat().st_mtime_ns
     train(tiny(), tmp_path / "run", overwrite=True)
-    assert (tmp_path / "run" / runs.RECORD).stat().st_mtime_ns > before
+    assert (tmp_path / "run" / runs.CHECKPOINT).stat().st_mtime_ns > before
 
 
 def test_the_callers_random_numbers_are_left_alone(tmp_path):
@@ -234,7 +234,7 @@ def test_d_sees_each_normalised_image_once(tmp_path, monkeypatch):
 
 def test_a_run_with_batch_norm_is_resumed_and_published(tmp_path, monkeypatch):
     whole = train(tiny_pytorch_gan(ema=0.9), tmp_path / "whole")
-    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(saving, "SAVE_EVERY", 0.0)
     train(tiny_pytorch_gan(ema=0.9, epochs=1), tmp_path / "run")
     assert_same(whole, train(tiny_pytorch_gan(ema=0.9), tmp_path / "run"))
     with warnings.catch_warnings():
@@ -382,23 +382,80 @@ def test_mnist_without_a_file_or_a_network_leaves_no_folder(tmp_path, monkeypatc
     assert not (tmp_path / "run").exists()
 
 
-def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
+def infinite_gradient(players):
+    bias = next(w for name, w in players.discriminator.named_parameters() if name.endswith("bias"))
+    bias.grad[1] = -math.inf
+    bias.data[1] = -math.inf  # as a move makes it; behind a maximum over pieces all losses stay finite
+
+
+def fill(tensor, value):
+    tensor.view(-1)[1] = value
+
+
+TROUBLES = {
+    r"g_loss is NaN": lambda players: torch.tensor([1, math.nan, 1, 1, 1]),
+    r"discriminator\.layers\.2\.linear\.bias's gradient is infinite": infinite_gradient,
+    r"generator\.layers\.0\.weight is NaN": lambda players: fill(
+        players.generator.layers[0].weight.data, math.nan
+    ),
+    r"generator\.layers\.0\.weight's momentum_buffer is infinite": lambda players: fill(
+        players.g_optimizer.state[players.generator.layers[0].weight]["momentum_buffer"], math.inf
+    ),
+}
+
+
+@pytest.mark.parametrize("words", TROUBLES)
+def test_a_diverging_run_names_the_tensor_and_keeps_its_last_good_checkpoint(tmp_path, monkeypatch, words):
+    """An epoch has four updates; the second of epoch 3 is bad, and so it is when it is played again."""
     train(tiny(epochs=2), tmp_path / "run")
-    nothing = torch.full((len(algorithm1.STATISTICS),), float("nan"))
-    monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", lambda players, minibatches: nothing)
-    words = r"epoch 3: .*no longer finite.*the last good checkpoint;.*another folder, learning_rate=0\.05"
-    with pytest.raises(FloatingPointError, match=words):
+    good, calls = lasting(tmp_path / "run"), []
+    iteration = algorithm1.ITERATIONS["simultaneous"]
+
+    def step(players, minibatches):
+        found = iteration(players, minibatches)
+        calls.append(1)
+        bad = TROUBLES[words](players) if len(calls) in (2, 4) else None
+        return found if bad is None else bad
+
+    monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", step)
+    monkeypatch.setattr(saving, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(saving, "SAVE_EVERY", 1e9)
+    expected = rf"^{words} at update 10 \(epoch 3\): .*run keeps the last good checkpoint; "
+    expected += r"what may help in another folder: learning_rate=0\.05, or max_norm=2$"
+    with pytest.raises(FloatingPointError, match=expected):
         train(tiny(epochs=3), tmp_path / "run")
-    assert len(runs.Run.load(tmp_path / "run").history) == 2
+    assert lasting(tmp_path / "run") == good and len(calls) == 4
 
 
-def test_a_run_that_diverges_at_once_leaves_its_folder_to_a_smaller_rate(tmp_path):
-    with pytest.raises(FloatingPointError, match="epoch 1: ") as error:
-        train(tiny(learning_rate=1e30), tmp_path / "run")
+def test_the_update_that_diverged_is_found_by_playing_it_again(tmp_path):
+    """Looks come once a second and at an epoch's end; the message is of the update itself."""
+    recipe = tiny(learning_rate=1e30, batch_size=20)
+    for at in (None, 0.0):
+        with pytest.MonkeyPatch.context() as patch:
+            if at is not None:  # a look after each update
+                patch.setattr(saving, "LOOK_EVERY", at)
+            with pytest.raises(FloatingPointError) as error:
+                train(recipe, tmp_path / "run")
+        (said,) = re.findall(r"^(\S+ is \w+ at update \d+) \(epoch 1\): what may help: ", str(error.value))
+        if at is None:
+            first = said
+    assert first == said and int(said.split()[-1]) < 10
     assert "checkpoint" not in str(error.value) and "folder" not in str(error.value)
-    assert "learning_rate=5e+29" in str(error.value)
+    assert "learning_rate=5e+29" in str(error.value) and not (tmp_path / "run").exists()
     assert train(tiny(learning_rate=0.05), tmp_path / "run").finished
+
+
+def test_large_numbers_are_no_trouble(tmp_path):
+    """Whose norm overflows, which is what is looked at first."""
+
+    def grow(epoch, game):
+        game.generator.layers[0].weight.data *= 1e25
+        assert game.trouble() == ""
+        game.generator.layers[0].weight.data[0, 0] = math.inf
+        assert game.trouble() == "generator.layers.0.weight is infinite"
+        game.generator.layers[0].weight.data.fill_(0)
+
+    train(tiny(epochs=1), tmp_path / "run", after_epoch=grow)
 
 
 # The folder
@@ -410,10 +467,8 @@ def lasting(folder):
 
 @pytest.fixture
 def old(tmp_path):
-    """A finished run, with best weights beside."""
-    run = train(tiny(epochs=2), tmp_path / "run")
-    (run.folder / runs.BEST).write_bytes(b"best")
-    return run.folder
+    """A finished run."""
+    return train(tiny(epochs=2), tmp_path / "run").folder
 
 
 @pytest.mark.parametrize("stop", [0, 3])
@@ -432,30 +487,16 @@ def test_an_overwritten_run_goes_when_the_new_one_has_a_checkpoint(old, monkeypa
         there, run = sorted({*os.listdir(old)} - {".lock"}), runs.Run.load(old)
         seen.append((there, run.recipe.seed, len(run.history)))
 
-    def read_only_when_aside(*arguments):  # what is saved next comes in the old one's place
-        assert (old / ".before" / runs.CHECKPOINT).exists() == (not seen[1:])
-        return save(*arguments)
-
-    save = runs.save
-    monkeypatch.setattr(runs, "save", read_only_when_aside)
-    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
-    new = train(tiny(epochs=2, seed=1), old, overwrite=True, after_epoch=look)
-    assert seen == [([".before", "run.json"], 1, 0), (["checkpoint.pt", "history.csv", "run.json"], 1, 1)]
-    assert_same(new, train(tiny(epochs=2, seed=1), old.parent / "plain"))
-    assert sorted(lasting(old)) == ["checkpoint.pt", "history.csv", "run.json"]
-
-
-def test_what_a_kill_left_aside_is_not_lost_to_the_next_overwriting(old, monkeypatch):
-    before = lasting(old)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(keeping, "_put_back", lambda folder: None)  # as a kill leaves it
-        patch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(None, 0))
-        train(tiny(seed=1), old, overwrite=True)
-    assert {**lasting(old / ".before")} == before
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(None, 0))
-        train(tiny(seed=2), old, overwrite=True)
-    assert lasting(old) == before
+    monkeypatch.setattr(saving, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(saving.Checkpoints, "due", lambda self, end: end)
+    (old / runs.BEFORE).write_bytes(b"older")
+    (old / runs.WITHIN).write_bytes(b"older")
+    (old / runs.BEST).write_bytes(b"of the old run")
+    new = train(tiny(epochs=3, seed=1), old, overwrite=True, after_epoch=look)
+    names = ["checkpoint.pt", "history.csv", "run.json"]
+    before = ["best.safetensors", runs.BEFORE, "checkpoint.pt", runs.WITHIN, *names[1:]]
+    assert seen == [(before, 0, 2), (names, 1, 1), ([runs.BEFORE, *names], 1, 2)]
+    assert_same(new, train(tiny(epochs=3, seed=1), old.parent / "plain"))
 
 
 @pytest.mark.parametrize(
@@ -492,8 +533,13 @@ def test_a_run_without_a_finished_epoch_gives_way_to_any_other(tmp_path, monkeyp
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(None, 0))
         train(tiny(), tmp_path / "run")
-    assert (tmp_path / "run" / runs.RECORD).exists()
+    assert not (tmp_path / "run").exists()
+    record = json.loads((train(tiny(), tmp_path / "whole").folder / runs.RECORD).read_text())
+    (tmp_path / "run").mkdir()
+    runs.write_record(tmp_path / "run", record)  # as earlier versions began
+    (tmp_path / "run/.run.json.part").write_text("half")
     assert train(tiny(seed=1), tmp_path / "run").recipe.seed == 1
+    assert sorted(os.listdir(tmp_path / "run")) == ["checkpoint.pt", "history.csv", "run.json"]
 
 
 def test_a_run_whose_checkpoint_is_gone_says_how_it_is_made_again(tmp_path):
@@ -688,7 +734,7 @@ def test_weights_that_are_too_large_are_not_kept_and_it_says_so(finished, tmp_pa
 
 
 def test_an_unfinished_run_is_not_published(tmp_path, monkeypatch):
-    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(saving, "SAVE_EVERY", 0.0)
     iteration = algorithm1.ITERATIONS["simultaneous"]
     monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(iteration, 6))
     with pytest.raises(KeyboardInterrupt):
@@ -775,7 +821,7 @@ STAGED = [{}, {"optimizer": "adam", "learning_rate": 1e-3, "ema": 0.9, "max_norm
 def test_a_run_that_stopped_in_or_between_stages_goes_on(tmp_path, monkeypatch, fields, stop, done):
     recipe = staged(**fields)
     whole = train(recipe, tmp_path / "whole")
-    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(saving, "SAVE_EVERY", 0.0)
     iteration = algorithm1.ITERATIONS["simultaneous"]
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setitem(algorithm1.ITERATIONS, "simultaneous", Interrupt(iteration, stop))
@@ -864,7 +910,7 @@ def test_averages_that_a_run_has_not_are_refused_and_those_it_has_are_named(tmp_
 def test_averages_go_on_with_a_run_and_new_ones_start_where_it_stands(tmp_path, monkeypatch):
     quick = {"d_init": 0.5, "learning_rate": 1.0}
     whole = train(tiny(**quick), tmp_path / "whole", averages=[0.5])
-    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(saving, "SAVE_EVERY", 0.0)
     run = train(tiny(epochs=2, **quick), tmp_path / "run", averages=[0.5])
     started = run.generator.layers[0].weight.detach()
     path = []
@@ -898,7 +944,7 @@ def shown(generator):
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_the_film_shows_the_same_samples_after_each_of_its_epochs(tmp_path, monkeypatch, ema):
     """From the untrained G on; of the average of its weights where the recipe has one."""
-    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(saving, "SAVE_EVERY", 0.0)
     recipe = staged(epochs=6, ema=ema)
     images = gan.data.load("digits").split(recipe.valid)[0]
     torch.manual_seed(recipe.seed)

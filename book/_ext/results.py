@@ -241,7 +241,7 @@ def commands(name: str, record: Mapping[str, Any]) -> list[str]:
     decays = sorted({score["decay"] for score in record["scores"]} - {0.0, record["recipe"]["ema"]})
     every = min(score["epoch"] for score in record["scores"])
     averages = "".join(f" --average {decay:g}" for decay in decays)
-    return [f"python -m gan sweep {settings(record)} --every {every}{averages}"]
+    return [f"python -m gan sweep {settings(record)} --follow --every {every}{averages}"]
 
 
 def folded(command: str, width: int = 76) -> str:

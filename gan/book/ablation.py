@@ -12,17 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import data, files, parzen, runs
+from .. import data, durable, files, parzen, runs
 from ..keeping import differing
-from ..layers import save_weights
-from ..nets import Generator
 from ..recipes import Recipe, parse
 from ..recipes import recipe as preset
 from ..training import Game, train
 from . import places
 
 
-def sweep(
+def follow(
     recipe: Recipe,
     out: str | os.PathLike[str] | None = None,
     *,
@@ -39,12 +37,12 @@ def sweep(
     ``scores``, for each ``every`` epochs: the figures on the validation split (`gan.parzen.estimate`) of
     G's last weights, ``decay`` 0, and of their averages with decays ``averages``, whether or not the recipe
     has one; G's weights at the best of the recipe's own figures are kept beside the run (`gan.Run.best`).
-    A sweep that was stopped, or is to be longer, goes on. ``how`` is for `gan.train`. ValueError: the file
+    What was stopped, or is to be longer, goes on. ``how`` is for `gan.train`. ValueError: the file
     there has scores of another recipe, or on other data, and not ``overwrite``.
     """
     if every < 1:
         raise ValueError(f"every = {every}: it must be a number of epochs, at least 1")
-    own = preset(recipe.name).epochs  # a longer sweep goes on, in the same folder and file
+    own = preset(recipe.name).epochs  # a longer run goes on, in the same folder and file
     out = Path(out or runs.default_folder(recipe.model_copy(update={"epochs": own})))
     path = Path(results or places.results("results=FOLDER") / "sweep")
     path /= f"{files.plain_word(out.resolve().name)}.json"
@@ -58,14 +56,14 @@ def sweep(
         for decay in sorted({0.0, recipe.ema, *averages}):
             figure = parzen.estimate(recipe, game.sampler(decay), split="valid", data_dir=data_dir)
             if decay == recipe.ema and figure["mean"] > max(before, default=-math.inf):
-                _keep_best(out, game.sampler(decay), epoch)
+                game.best.keep(epoch, game.sampler(decay))
             kept = {key: figure[key] for key in ("mean", "standard_error", "sigma")}
             scores.append({"epoch": epoch, "decay": decay, **kept})
-        runs.write_json(path, runs.Run.load(out).record | {"scores": scores})
+        durable.write_json(path, game.record | {"scores": scores})
 
     how |= {"averages": averages, "overwrite": overwrite, "data_dir": data_dir}
     run = train(recipe, out, after_epoch=score, **how)
-    runs.write_json(path, run.record | {"scores": scores})
+    durable.write_json(path, run.record | {"scores": scores})
     return path
 
 
@@ -82,9 +80,3 @@ def _before(path: Path, recipe: Recipe, digest: str) -> list[dict[str, Any]]:
     else:
         return record["scores"]
     raise ValueError(f"{path} has the scores of {what}: choose another folder, or overwrite=True")
-
-
-def _keep_best(folder: Path, generator: Generator, epoch: int) -> None:
-    """Keep G's weights in ``folder``, in 16 bits, as those of the best epoch so far."""
-    with runs.whole(folder / runs.BEST) as part:
-        save_weights(part, generator.state_dict(), 16, epoch)

@@ -1,4 +1,4 @@
-"""How runs fared on the way: what `python -m gan sweep` wrote of them, look by look, and tables of it."""
+"""How runs fared on the way: what `python -m gan sweep --follow` wrote of them, and tables of it."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def averages(records: Sequence[Mapping[str, Any]], updates: int, early: int = 10
 
 
 def sweeps(recipe: str) -> list[dict[str, Any]]:
-    """What `python -m gan sweep` wrote of ``recipe`` to book/results/sweep/, the recipe as it is first."""
-    folder = find_result(f"sweep/{recipe}.json", "no sweep (`python -m gan sweep` writes it)").parent
+    """What `gan sweep --follow` wrote of ``recipe`` to book/results/sweep/, the recipe as it is first."""
+    folder = find_result(f"sweep/{recipe}.json", "no sweep (`python -m gan sweep --follow` writes it)").parent
     records = [json.loads(path.read_text("utf-8")) for path in folder.glob(f"{recipe}*.json")]
     return sorted(
         (record for record in records if record["recipe"]["name"] == recipe),

@@ -123,11 +123,20 @@ export function trainer() {
  * @returns {(order: Order) => void}
  */
 export function employ(base, receive) {
-  if (location.protocol === "file:") {
+  const here = () => {
     const answer = trainer()
-    return (order) => { setTimeout(() => receive(answer(order, 8))) }
+    return (/** @type {Order} */ order) => { setTimeout(() => receive(answer(order, 8))) }
   }
+  if (location.protocol === "file:") return here()
   const worker = new Worker(new URL("worker.js", base), { type: "module" })
-  worker.addEventListener("message", ({ data }) => receive(data))
-  return (order) => worker.postMessage(order)
+  /** @type {Order[] | null} */
+  let sent = []  // until the worker answers
+  let post = (/** @type {Order} */ order) => { sent?.push(order); worker.postMessage(order) }
+  worker.addEventListener("message", ({ data }) => { sent = null; receive(data) })
+  worker.addEventListener("error", () => {  // in a browser whose Workers are no modules
+    if (sent) post = here()
+    sent?.forEach(post)
+    sent = null
+  })
+  return (order) => post(order)
 }

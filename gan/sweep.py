@@ -1,0 +1,314 @@
+"""Many runs: every combination of a grid of parameters, on many processes or machines, and their table.
+
+A sweep's folder holds NAME.json for each combination, what is known of it, beside the run NAME that it made.
+All workers must see that folder, and the data, under the same paths.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+import re
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from . import keeping, recipes, runs
+from .training import train
+
+RECORD = "sweep.json"
+REST = ("epoch", "attempts", "seconds", "worker", "machine", "device", "error")
+LOOK = 1.0  # seconds between a worker's words on a run, and its looks whether the sweep still goes on
+ALONE = threading.Lock()  # random numbers are a process's: one run at a time, whatever threads a worker has
+
+
+class Task(NamedTuple):
+    """A combination of ``what``: ``play`` makes the file or folder ``made``, and tells what to record.
+
+    It is given that path, and what to call with each epoch's number. ``fields`` are all that decide.
+    """
+
+    what: str
+    made: str
+    parameters: dict[str, Any]
+    fields: dict[str, Any]
+    play: Callable[[Path, Callable[..., None]], dict[str, Any]]
+
+
+def training(what: str, how: dict[str, Any], parameters: dict[str, Any]) -> Task:
+    """The training of the recipe ``what``; ValueError where it refuses ``parameters``."""
+    recipe = recipes.recipe(what, **parameters)
+    fields = recipe.model_dump(mode="json")
+    return Task(what, runs.default_folder(recipe).name, parameters, fields, partial(_train, recipe, how))
+
+
+def _train(recipe: recipes.Recipe, how: dict[str, Any], folder: Path, look: Any) -> dict[str, Any]:
+    how = {"split": "valid", "device": "auto", "data_dir": None} | how
+    if how["device"] in ("auto", "cuda") and torch.cuda.is_available():
+        torch.cuda.set_device(int(re.findall(r"\d*$", worker())[0] or 0) % torch.cuda.device_count())
+    if folder.exists():
+        with FileLock(folder / keeping.LOCK):  # of a worker that was given up; it stops soon
+            pass
+    split = how.pop("split")
+    run = train(recipe, folder, after_epoch=look, progress=False, **how)
+    metrics = run.history.iloc[-1].drop(["epoch", "seconds"]).to_dict()
+    figure = run.estimate(split=split, data_dir=how["data_dir"]) if split != "none" else {}
+    metrics |= {key: figure[key] for key in ("split", "mean", "standard_error", "sigma") if figure}
+    return {"epoch": len(run.history), "device": runs.latest(run.record)["device"], "metrics": metrics}
+
+
+def run(
+    what: str | Callable[[dict[str, Any]], Task],
+    grid: Mapping[str, Sequence[Any]],
+    out: str | os.PathLike[str] = "runs/sweep",
+    *,
+    scheduler: Any = None,
+    workers: int | None = None,
+    memory: str | None = None,
+    retries: int = 0,
+    progress: bool = True,
+    **how: Any,
+) -> pd.DataFrame:
+    """Train the recipe ``what`` with every combination of the values in ``grid``; their table (`load`).
+
+    What is finished in ``out``, also of a smaller grid, is skipped, a run that was stopped goes on. One that
+    fails is tried again ``retries`` times; then its record says why, and the others go on. Results do not
+    depend on the workers: those of dask's ``scheduler``, an address or a cluster; else ``workers`` processes
+    (default: one for each GPU, else each core), under dask of at most ``memory`` each, "4GB". ``how`` is for
+    `gan.train`; and ``split``, "valid" (the default), "test" or "none", for the Parzen estimate at the end.
+    Processes are spawned: a script calls this below ``if __name__ == "__main__"``.
+
+    ValueError: nothing to do, a combination given twice, or none that the recipe takes (what it refuses is
+    left out, with a warning), ``out`` another sweep's, or in use. ConnectionError: the scheduler is gone, or
+    without dask a worker; the same call goes on.
+    """
+    for name, value, least in (("retries", retries, 0), ("workers", workers, 1)):
+        if value is not None and value < least:
+            raise ValueError(f"{name} = {value}: it must be a whole number, at least {least}")
+    how["data_dir"] = how.get("data_dir") and Path(how["data_dir"]).resolve()
+    tasks = plan(what if callable(what) else partial(training, what, how), grid)
+    folder = Path(out).resolve()
+    with _own(folder, tasks[0].what) as session:
+        left = _left(folder, tasks)
+        done = {"total": len(tasks), "initial": len(tasks) - len(left)}
+        with tqdm(**done, unit="run", disable=not progress, leave=False) as bar:
+            if left:
+                with _executor(scheduler, workers, memory, bar) as executor:
+                    _play(partial(executor.submit, perform, folder, session), left, retries, bar, folder)  # type: ignore[call-arg]
+    return load(folder)
+
+
+def plan(make: Callable[[dict[str, Any]], Task], grid: Mapping[str, Sequence[Any]]) -> list[Task]:
+    """What ``make`` makes of each combination, the last field running fastest; errors as `run` has them."""
+    if not grid or not all(map(len, grid.values())):
+        raise ValueError(f"there is nothing to sweep in {dict(grid)}: it takes fields, and values of each")
+    tasks: dict[str, Task] = {}
+    refused: dict[str, list[str]] = {}
+    for values in product(*grid.values()):
+        told = ", ".join(f"{field} {value}" for field, value in zip(grid, values, strict=True))
+        try:
+            task = make(dict(zip(grid, values, strict=True)))
+        except ValueError as error:
+            refused.setdefault(str(error), []).append(told)
+        else:
+            if tasks.setdefault(task.made, task) is not task:
+                raise ValueError(f"the combination {told} is there twice: give each value once")
+    if not tasks:
+        raise ValueError(next(iter(refused)))
+    for reason, those in refused.items():
+        some = "; ".join(those[:5]) + f"; and {len(those) - 5} more" * (len(those) > 5)
+        warnings.warn(f"left out, as {reason}: {some}", stacklevel=3)
+    return list(tasks.values())
+
+
+def _left(folder: Path, tasks: Sequence[Task]) -> list[Task]:
+    """Those of ``tasks`` that are not finished; each has its record afterwards."""
+    there, left = {record["made"]: record for record in _records(folder)}, []
+    for number, task in enumerate(tasks, len(there)):
+        known = there.get(task.made, {"number": number})
+        if json.loads(json.dumps(task.fields)) != known.get("fields"):  # new, or made of something else
+            known = {"made": task.made, "number": known["number"], "status": "waiting"}
+            known |= {"parameters": task.parameters, "fields": task.fields}
+            runs.write_json(_path(folder, task), known)
+        if known["status"] != "finished" or not (folder / task.made).exists():
+            left.append(task)
+    return left
+
+
+@contextmanager
+def _own(folder: Path, what: str) -> Iterator[str]:
+    """Make ``folder`` this sweep's own; when this ends, so does what its workers do."""
+    folder.mkdir(parents=True, exist_ok=True)
+    there = {*os.listdir(folder)} - {keeping.LOCK}
+    if there and RECORD not in there:
+        raise ValueError(f"{folder} holds files that are no sweep's: choose a new folder")
+    if there and (other := _read(folder / RECORD)["what"]) != what:
+        raise ValueError(f"{folder} holds a sweep of {other}, not of {what}: choose another folder")
+    session = str(time.time_ns())
+    record: dict[str, Any] = {"format": 1, "what": what}
+    try:
+        with FileLock(folder / keeping.LOCK, timeout=0):
+            runs.write_json(folder / RECORD, record | {"session": session})
+            try:
+                yield session
+            finally:
+                runs.write_json(folder / RECORD, record | {"session": None})
+    except Timeout:
+        raise ValueError(f"{folder} is being swept by another process") from None
+
+
+@contextmanager
+def _executor(scheduler: Any, workers: int | None, memory: str | None, bar: tqdm) -> Iterator[Executor]:
+    """What runs the tasks: dask's scheduler, or processes of this machine."""
+    workers = workers or torch.cuda.device_count() or None
+    if find_spec("distributed"):
+        from distributed import Client, LocalCluster
+
+        shown = "localhost:0" if find_spec("bokeh") else None
+        how = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory or "auto"}
+        local = None if scheduler else LocalCluster(**how, dashboard_address=shown, silence_logs="CRITICAL")
+        with local or nullcontext(), Client(local or scheduler) as client:
+            bar.set_description(shown and client.dashboard_link)
+            yield client.get_executor(pure=False)
+    elif option := (scheduler and f"scheduler = {scheduler}") or (memory and f"memory = {memory}"):
+        raise ValueError(f"{option}: this needs dask: pip install '.[sweep]'")
+    else:
+        warnings.warn("without dask only this machine's processes: pip install '.[sweep]'", stacklevel=5)
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            try:
+                yield pool
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _play(submit: Callable[..., Future], tasks: Sequence[Task], more: int, bar: tqdm, at: Path) -> None:
+    """Run all ``tasks``; ConnectionError where what runs them is gone."""
+    ended: SimpleQueue[Future] = SimpleQueue()
+    pending: dict[Future, tuple[Task, int]] = {}
+
+    def begin(task: Task, more: int) -> None:
+        future = submit(task)
+        pending[future] = task, more
+        future.add_done_callback(ended.put)
+
+    for task in tasks:
+        begin(task, more)
+    while pending:
+        try:
+            future = ended.get(timeout=2 * LOOK)
+        except Empty:
+            going = (one for one in _records(at) if one["status"] == "unfinished")
+            bar.set_postfix_str(", ".join(f"{one['made']} {one.get('epoch', 0)}" for one in going))
+            continue
+        task, more = pending.pop(future)
+        try:
+            record = future.result()
+        except (CancelledError, BrokenExecutor) as error:
+            lost = "a worker died" if isinstance(error, BrokenExecutor) else "the scheduler is gone"
+            raise ConnectionError(f"{lost}: the same command goes on") from None
+        except Exception as error:  # a worker died again and again, or has no gan
+            record = _read(_path(at, task)) | {"status": "failed", "error": _one_line(error)}
+            runs.write_json(_path(at, task), record)
+        if record["status"] == "failed" and more:
+            begin(task, more - 1)
+            continue
+        if record["status"] == "failed":
+            warnings.warn(f"{task.made} failed: {record['error']}", stacklevel=3)
+        bar.update()
+
+
+def perform(folder: Path, session: str, task: Task) -> dict[str, Any]:
+    """What a worker does: play ``task``, and write to its record what comes of it, also of an error."""
+    path = _path(folder, task)
+    with ALONE, warnings.catch_warnings(record=True) as heard:
+        torch.set_num_threads(1)  # so that the figures are the same on every worker
+        record, begun = _read(path), time.monotonic()
+        before, looked = record.get("seconds", 0.0), begun
+
+        def note(status: str, **more: Any) -> None:
+            record.update(more, status=status, seconds=round(before + time.monotonic() - begun, 3))
+            runs.write_json(path, record)
+
+        def look(epoch: int, *_: Any) -> None:
+            nonlocal looked
+            if time.monotonic() - looked > LOOK:
+                looked = time.monotonic()
+                note("unfinished", epoch=epoch)
+                if _read(folder / RECORD)["session"] != session:
+                    raise KeyboardInterrupt
+
+        attempts = record.get("attempts", 0) + 1
+        note("unfinished", worker=worker(), machine=platform.node(), attempts=attempts, error=None)
+        try:
+            made = task.play(folder / task.made, look)
+            note("finished", **made, warnings=sorted({_one_line(one.message) for one in heard}))
+        except KeyboardInterrupt:
+            note("unfinished")
+        except Exception as error:
+            note("failed", error=_one_line(error))
+        return record
+
+
+def worker() -> str:
+    """The name of the worker, or else of the process, that this runs in."""
+    with suppress(ImportError, ValueError):
+        from distributed import get_worker
+
+        return str(get_worker().name)
+    return multiprocessing.current_process().name
+
+
+def load(out: str | os.PathLike[str]) -> pd.DataFrame:
+    """A sweep's table, a row for each combination: its parameters, status, metrics, wall time, worker.
+
+    ``status`` is finished, failed (``error`` says why), unfinished (so far to ``epoch``), or waiting;
+    ``seconds`` are those of all its attempts. FileNotFoundError, ValueError: no sweep is there.
+    """
+    if not Path(out, RECORD).exists():
+        raise FileNotFoundError(f"{out} is no sweep: it has no {RECORD}")
+    records = _records(Path(out))
+    fields = dict.fromkeys(field for record in records for field in record["parameters"])
+    rows = []
+    for record in records:
+        own = {field: record["fields"].get(field) for field in fields}
+        own = {field: tuple(value) if isinstance(value, list) else value for field, value in own.items()}
+        rest = {key: record.get(key) for key in REST}
+        rows.append(own | {"status": record["status"]} | record.get("metrics", {}) | rest)
+    return pd.DataFrame(rows, index=[record["made"] for record in records])
+
+
+def _records(folder: Path) -> list[dict[str, Any]]:
+    records = [_read(path) for path in folder.glob("*.json") if path.name != RECORD]
+    return sorted(records, key=lambda record: record["number"])
+
+
+def _path(folder: Path, task: Task) -> Path:
+    return folder / f"{task.made.removesuffix('.ipynb')}.json"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): remove it, and the sweep writes it anew") from None
+
+
+def _one_line(error: Any) -> str:
+    kind, said = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", error)
+    return " ".join(f"{kind}: {said}".split())
