@@ -146,9 +146,12 @@ def locked(folder: Path, timeout: float = -1) -> Iterator[Callable[[], None]]:
         taken = (folder / LOCK).stat()
 
     def still() -> None:
-        with writing(folder):
-            if not os.path.samestat((folder / LOCK).stat(), taken):
-                raise FileNotFoundError(errno.ENOENT, "")
+        try:
+            same = os.path.samestat((folder / LOCK).stat(), taken)
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise OSError(f"{folder} can't be written (it is no longer the folder that was taken)")
 
     try:
         clear(folder)

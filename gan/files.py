@@ -45,7 +45,7 @@ def plain_word(name: Any) -> str:
 
 def check_folder(folder: Path) -> None:
     """ValueError where ``folder`` has a link that leads out of it, or what is neither file nor folder."""
-    for entry in os.scandir(folder) if folder.is_dir() else ():
+    for entry in [*os.scandir(folder)] if folder.is_dir() else []:
         if entry.is_symlink():
             if not Path(entry).resolve().is_relative_to(folder.resolve()):
                 raise ValueError(f"{entry.path} is a link out of its folder: put the file itself there")

@@ -14,6 +14,7 @@ from .files import plain_word
 Name = Annotated[str, AfterValidator(plain_word)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Natural = Annotated[int, Field(ge=0, lt=2**31)]
+Widths = Annotated[tuple[Count, ...], Field(max_length=99)]
 Seed = Annotated[int, Field(ge=0, lt=2**64)]  # what torch takes
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -45,7 +46,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
     # G: the noise prior and the multilayer perceptron
     noise: Literal["uniform", "gaussian"] = about("uniform", "先验噪声 z 的分布", "the prior of z")
     noise_size: Count = about(100, "z 的维数", "dimensions of z")
-    g_hidden: tuple[Count, ...] = about((1200, 1200), "G 的隐藏层宽度", "widths of G's hidden layers")
+    g_hidden: Widths = about((1200, 1200), "G 的隐藏层宽度", "widths of G's hidden layers")
     g_activations: tuple[Activation, ...] = about(("relu",) * 2, "G 的隐藏层激活", "of G's hidden layers")
     g_output: Activation = about("sigmoid", "G 的输出激活", "G's last activation")
     g_batch_norm: Literal["none", "meant", "written"] = about(
@@ -69,14 +70,14 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
     second_stage_after: Natural = about(
         0, "第几轮之后进入第二阶段，0 为没有", "epochs; then g_front goes before G, and D starts anew"
     )
-    g_front: tuple[Count, ...] = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of G's added layers")
+    g_front: Widths = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of G's added layers")
     g_front_activations: tuple[Activation, ...] = about((), "第二阶段加在 G 前面的激活", "their activations")
 
     # D: maxout, with dropout on its input and on its hidden layers
     d_conv: tuple[tuple[Count, Count, Count, Natural, Count, Count], ...] = about(
         (), "D 的卷积最大输出层：通道、分支、核、填充、池化、步幅", "as gan.layers.MaxoutConv has them"
     )
-    d_hidden: tuple[Count, ...] = about((240, 240), "D 的隐藏层宽度", "widths of D's hidden layers")
+    d_hidden: Widths = about((240, 240), "D 的隐藏层宽度", "widths of D's hidden layers")
     d_activation: Literal["maxout", "leaky_relu"] = about("maxout", "D 的隐藏层激活", "of D's hidden layers")
     d_pieces: Count = about(5, "每个最大输出单元的分支数", "linear pieces of a maxout unit; else 1")
     d_init: Init = about(0.005, "D 的权重初值范围 ±，pytorch 同上", "as g_init, with biases 0")

@@ -164,7 +164,7 @@ class Run:
         command, out = f"python -m gan train {words(self.recipe)}", shlex.quote(str(self.folder))
         if "metrics" in self.record:
             return f" (they were not published): they come from `{command}`"
-        if len(self.history):
+        if len(self.history) and not (self.folder / WITHIN).exists():
             return f" (its {CHECKPOINT} is gone): `{command} --out {out} --overwrite` makes them again"
         return f" (no epoch is finished): they come from `{command} --out {out}`"
 

@@ -12,9 +12,8 @@ GAN = Path(__file__).resolve().parents[1] / "gan"
 MODULES = sorted(GAN.glob("*.py"))
 ORDER = (
     *("objective", "theory", "certified", "symbolic", "durable", "files", "sources"),
-    *("data", "layers", "nets", "algorithm1"),
-    *("toy", "recipes", "engine", "parzen", "runs", "keeping", "saving", "training", "sweep"),
-    *("__init__", "__main__"),
+    *("data", "layers", "nets", "algorithm1", "toy", "recipes", "engine", "parzen"),
+    *("runs", "keeping", "saving", "training", "sweep", "__init__", "__main__"),
 )
 """No module imports one that stands after it."""
 
