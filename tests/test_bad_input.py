@@ -232,7 +232,7 @@ POINTS = {
     ),
     "x is torch.int64 with values from 9 to 9: …": lambda: parzen.log_likelihood((X * 18).long(), X, 1),
     "samples is torch.complex64: it must be real": lambda: parzen.log_likelihood(X, X * 1j, 1),
-    "split = 'train': it must be test or valid": lambda: parzen.estimate_samples(
+    "split = 'train': it must be test or valid": lambda: parzen.estimate(
         gan.recipe("digits"), X, split="train"
     ),
     "x has 4 values per point and samples 64: they must agree": lambda: parzen.log_likelihood(
@@ -340,10 +340,11 @@ COMMANDS = {
     "record .": f"{NEEDED} --end (gan record --help)",
     "record . --end x": ". is no run: it has no run.json",
     "sweep": f"{NEEDED} recipe (gan sweep --help)",
-    "sweep nosuch": f"there is no recipe 'nosuch'; {THERE}",
-    "sweep digits --every 0": "--every 0: it must be a number of epochs, at least 1",
+    "sweep digits": "there is nothing to sweep in {}: it takes fields, and values of each",
+    "sweep nosuch --follow": f"there is no recipe 'nosuch'; {THERE}",
+    "sweep digits --follow --every 0": "--every 0: it must be a number of epochs, at least 1",
     "sweep digits --every x": "argument --every: invalid int value: 'x' (gan sweep --help)",
-    "sweep digits --results afile": "afile is a file: the scores need a folder",
+    "sweep digits --follow --results afile": "afile is a file: the scores need a folder",
     "yardsticks": f"{NEEDED} recipe (gan yardsticks --help)",
     "yardsticks nosuch": f"there is no recipe 'nosuch'; {THERE}",
     "yardsticks digits -n 0": "-n 0: of 1200 training images from 1 to 1200 stand-ins come",

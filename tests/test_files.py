@@ -684,6 +684,7 @@ def test_networks_that_cannot_make_such_images_say_so_before_anything_is_written
     assert os.listdir(tmp_path) == ["mine.npz"]
 
 
+@pytest.mark.filterwarnings("ignore:.*of an earlier version, has no checksum")
 @pytest.mark.parametrize("which", ["published", "run"])
 def test_a_run_of_the_first_edition_has_its_data_sets_shape(which):
     run = gan.Run.load(Path(__file__).parent / "fixtures/eef538b" / which)
