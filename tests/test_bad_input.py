@@ -4,6 +4,7 @@ import io
 import math
 import re
 import struct
+import time
 import warnings
 import zipfile
 from contextlib import redirect_stderr, redirect_stdout
@@ -13,6 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reliability import record
 
 import gan
 from gan import parzen
@@ -569,16 +571,17 @@ FIELD = st.sampled_from([*gan.Recipe.model_fields][1:])
 
 
 def valid_or_one_line(field, text):
-    """A valid recipe, which says itself in words that make it again, or one line that names the field."""
+    """Whether it makes a recipe, valid, and again the same from its record; else one line names the field."""
     try:
         with warnings.catch_warnings(action="error"):
             made = gan.recipe("digits", **{field: typed(text)})
     except ValueError as error:
         assert not re.search(r"[\n\r]", str(error)) and len(str(error)) < 3000
         assert field.split("_")[0] in str(error)
-        return
+        return False
     assert gan.recipe("digits", **gan.recipes.changes(made)) == made
     assert gan.recipes.parse(made.model_dump(mode="json")) == made
+    return True
 
 
 @EXAMPLES
@@ -588,10 +591,18 @@ def test_any_text_for_any_field_makes_a_recipe_or_one_line(field, text):
 
 
 @pytest.mark.soak
-@MANY
-@given(FIELD, ODD)
-def test_many_more_texts_for_any_field(field, text):
-    valid_or_one_line(field, text)
+def test_many_more_texts_for_any_field():
+    start, counts = time.monotonic(), {True: 0, False: 0}
+
+    @MANY
+    @given(FIELD, ODD)
+    def play(field, text):
+        counts[valid_or_one_line(field, text)] += 1
+
+    play()
+    cases, seconds = sum(counts.values()), round(time.monotonic() - start)
+    assert cases >= 1000 and counts[False] and counts[True]
+    record("bad input", cases=cases, detected=counts[False], harmless=counts[True], seconds=seconds)
 
 
 WORDS = st.one_of(
