@@ -30,7 +30,10 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except Timeout:
         raise
-    except OSError as error:
+    except (OSError, RuntimeError) as found:
+        error = found if isinstance(found, OSError) else found.__context__  # torch's is another's
+        if not isinstance(error, OSError):
+            raise
         reason = error.strerror or " ".join(str(error).split())
         told = OSError(f"{path} can't be written ({reason}): what was saved before stays")
         told.errno = error.errno
@@ -49,6 +52,14 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(number)
+
+
+def make(folder: Path) -> None:
+    """Make ``folder`` and what is missing above it, and bring their names to the disk."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync(path.parent)
 
 
 @contextmanager
@@ -130,7 +141,7 @@ def locked(folder: Path, timeout: float = -1) -> Iterator[Callable[[], None]]:
     Gives what raises OSError where the folder is no longer the one that was taken. An empty folder goes.
     """
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make(folder)
         (lock := FileLock(folder / LOCK, timeout=timeout)).acquire()
         taken = (folder / LOCK).stat()
 
@@ -204,6 +215,6 @@ def in_json(record: dict[str, Any]) -> str:
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Write ``record`` to ``path``, whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path.parent)
     with whole(path) as part:
         part.write_text(in_json(record), "utf-8")

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from . import files
+from . import durable, files
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 PARTS = ("train", "test")
@@ -233,12 +233,13 @@ def _check_mat(path: Path, file: IO[bytes]) -> None:
 def _fetch(name: str, path: Path, shape: tuple[int, ...] | None) -> Arrays:
     """Download ``name`` and write it to ``path``, whole or not at all."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        durable.make(path.parent)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{name}-") as scratch:
             part = Path(scratch) / path.name
             np.savez_compressed(part, allow_pickle=False, **DOWNLOADS[name](scratch))
             arrays = _read_npz(part, shape)
-            os.replace(part, path)
+            with durable.whole(path) as written:
+                os.replace(part, written)
     except Exception as error:
         raise FileNotFoundError(
             f"{name}: there is no {path}, and it could not be downloaded ({files.reasons(error)}). "
