@@ -342,14 +342,14 @@ def test_signals_at_many_moments(warm: Warm, trained: tuple[Path, End], tmp_path
 
 
 def test_of_trainings_in_one_folder_one_goes_on(warm: Warm, tmp_path: Path) -> None:
-    end = warm.do("several", tmp_path / "root", options={"folders": ["one"] * 4, "epochs": 60}, every=5.0)
+    end = warm.do("several", tmp_path / "one", options={"folders": ["one"] * 4, "epochs": 60}, every=5.0)
     codes, said, digests = end.result
     assert sorted(codes) == [0, 2, 2, 2], said
     for code, text in zip(codes, said, strict=True):
         lines = [line for line in re.split(r"[\r\n]", text) if line.startswith("gan: ")]
         assert len(lines) == (code != 0) and "Traceback" not in text
         assert not code or re.fullmatch("gan: .* is being trained by another process: .*", lines[0])
-    alone = warm.do("train", tmp_path / "alone", options={"fields": ["-p", "epochs", "60"]}, every=5.0)
+    alone = warm.do("train", tmp_path / "one-alone", options={"fields": ["-p", "epochs", "60"]}, every=5.0)
     assert digests == {"one": alone.result}
 
 
@@ -361,4 +361,5 @@ def test_eight_trainings_at_once_do_not_disturb_each_other(warm: Warm, tmp_path:
     assert codes == [0] * 8, said
     alone = warm.do("train", tmp_path / "alone", options={"fields": ["-p", "epochs", "200"]}, every=5.0)
     assert digests == dict.fromkeys(names, alone.result)
+    test_of_trainings_in_one_folder_one_goes_on(warm, tmp_path)
     record("at once", trainings=8, one_folder=4, seconds=round(end.seconds))
