@@ -62,8 +62,9 @@ ALL = {path.name: boxes(read(path)) for path in sorted([*BOOK.glob("*.md"), *BOO
 WITH = {name: found for name, found in ALL.items() if found}
 
 
-def test_the_chapters_of_the_theory_have_exercises():
+def test_each_chapter_of_the_theory_has_exercises_and_the_experiments_together():
     assert set(WITH) >= CHAPTERS
+    assert sum(len(found) // 2 for name, found in WITH.items() if name not in CHAPTERS) >= 3
 
 
 @pytest.mark.parametrize("name", WITH)

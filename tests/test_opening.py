@@ -70,6 +70,7 @@ def test_every_parameter_of_a_notebook_is_checked_in_its_first_cells(path, monke
         ("adversarial-nets", "zoom epochs k batch_size"),
         ("convergence", "points starts steps rate g_rate k d_rate"),
         ("global-optimality", "pairs neighbourhood width n steps"),
+        ("mnist-lab", "seeds"),
         ("parzen", "stand_ins"),
         ("speed", "updates batch"),
     ],
