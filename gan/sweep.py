@@ -178,10 +178,12 @@ def _executor(scheduler: Any, workers: int | None, memory: str | None, bar: tqdm
     """What runs the tasks: dask's scheduler, or processes of this machine."""
     workers = workers or torch.cuda.device_count() or None
     if find_spec("distributed"):
+        import dask
         from distributed import Client, LocalCluster
 
+        dask.config.set({"distributed.worker.memory.pause": False})  # a worker waits for no memory: it ends
         shown = "localhost:0" if find_spec("bokeh") else None
-        how = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory or "auto"}
+        how = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory or 0}
         local = None if scheduler else LocalCluster(**how, dashboard_address=shown, silence_logs="CRITICAL")
         with local or nullcontext(), Client(local or scheduler) as client:
             bar.set_description(shown and client.dashboard_link)
