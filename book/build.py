@@ -7,12 +7,14 @@ executed copy is kept in _build/executed with a fingerprint of what its outputs 
 again only when one of these differs: the notebook (sources and metadata), gan (its modules),
 results (the published runs), parameters (those that this notebook has), environment (device,
 versions of Python and of the numerical packages). The site is made from _build/source, a copy of
-the sources with the executed notebooks in it, so no file under git changes. --refresh instead runs
-every notebook with its defaults and writes the outputs into book/ itself; where _config.yml names a
-repository, each notebook then begins with a cell, not shown, by which Colab installs gan from it.
+the sources with the executed notebooks in it, so no file under git changes. Where there is Chromium,
+the site is printed (book/pdf.py) if it differs from what was printed last, and offers the PDF.
+--refresh instead runs every notebook with its defaults and writes the outputs into book/ itself, and
+the English ledger; where _config.yml names a repository, each notebook then begins with a cell, not
+shown, by which Colab installs gan from it.
 
-Exit status: 0; 1 if a notebook or the rendering failed (after a notebook's failure the site stays
-as it was); 2 for a parameter that no notebook has.
+Exit status: 0; 1 if a notebook, the rendering or the printing failed (after a notebook's failure the
+site stays as it was), or Sphinx told of an error; 2 for a parameter that no notebook has.
 """
 
 import argparse
@@ -22,6 +24,8 @@ import json
 import logging
 import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -30,6 +34,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import english
 import nbformat
 import papermill
 import yaml  # type: ignore[import-untyped]
@@ -46,6 +51,8 @@ import sys
 
 if "google.colab" in sys.modules:
     %pip install --quiet git+{}"""
+# Where a page offers the PDF (book/_ext/downloads.py), and what stands there.
+OFFER = re.compile(r'(<span class="offered-pdf">).*?(</span>)')
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -194,12 +201,47 @@ def stage(root: Path, executed: dict[Path, NotebookNode]) -> Path:
 
 
 def render(root: Path, source: Path) -> int:
-    """jupyter-book, quiet but for its warnings; its exit status."""
+    """jupyter-book, quiet but for its warnings; 1 if it failed, or told of an error, else 0."""
     program = Path(sysconfig.get_path("scripts"), "jupyter-book")
     command = [str(program), "build", "-q", ".", "--path-output", str(root)]
-    status = subprocess.run(command, cwd=source, stdout=subprocess.DEVNULL).returncode
-    print("jupyter-book failed" if status else "site: _build/html/index.html", flush=True)
-    return status
+    options: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    errors = []
+    options |= {"encoding": "utf-8", "errors": "replace"}
+    with subprocess.Popen(command, cwd=source, **options) as process:
+        for line in process.stderr or ():
+            print(line, end="", file=sys.stderr, flush=True)
+            told = re.sub(r"\x1b\[[\d;]*m", "", line).strip()  # without its colours
+            errors += [told] if re.search(r"\b(ERROR|CRITICAL|SEVERE):", told) else []
+    if process.returncode or errors:
+        print(": ".join(["jupyter-book failed", *errors[:1]]), file=sys.stderr)
+        return 1
+    print("site: _build/html/index.html", flush=True)
+    return 0
+
+
+def offer_pdf(html: Path) -> int:
+    """Print the site and link the PDF where pages offer it; without Chromium none does. The exit status."""
+    pages = {page: page.read_text("utf-8") for page in find_files(html, "book", ".html")}
+    offering = [page for page, text in pages.items() if OFFER.search(text)]
+    link, to = "", html / "_downloads/gan-book.pdf"
+    if offering:
+        import pdf  # what prints is needed for nothing else
+
+        printed = html.parent / "pdf/gan-book.pdf"
+        if pdf.find_browser() is None:
+            print("no PDF: Chromium (or Chrome) and chromedriver are not on PATH", flush=True)
+            to.unlink(missing_ok=True)
+        elif status := pdf.main([str(html), "-o", str(printed)]):
+            return status
+        else:
+            to.parent.mkdir(exist_ok=True)
+            shutil.copyfile(printed, to)
+            size = f"{to.stat().st_size / 1e6:.0f} MB"
+            link = f'整本书的 <a class="reference" href="../_downloads/gan-book.pdf">PDF</a>（{size}）。'
+    for page in offering:
+        if (text := OFFER.sub(rf"\g<1>{link}\g<2>", pages[page])) != pages[page]:
+            page.write_text(text, "utf-8")
+    return 0
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
@@ -239,9 +281,11 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     if len(executed) < len(accepted):
         return 1
     if not args.refresh:
-        return render(root, stage(root, executed))
+        return render(root, stage(root, executed)) or offer_pdf(root / "_build/html")
     for path, notebook in executed.items():
         refresh(path, notebook)
+    if (root / "book/claims.yml").is_file():
+        english.write(root)
     return 0
 
 

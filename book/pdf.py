@@ -7,13 +7,15 @@ those of its sidebar. Their articles are joined into one document beside the PDF
 and a table of contents: ids are told apart by their page, links between pages become links within
 the document, translator's notes stand open, and the code that only draws is left out. Chromium sets
 the formulas with the site's own MathJax and prints; nothing is fetched from a network. It prints
-twice: only the first PDF tells the page numbers that the table of contents shows.
+twice: only the first PDF tells the page numbers that the table of contents shows. Where nothing has
+changed since the last time, what was printed then is kept.
 
-Exit status: 0; 1 if there is no site or no Chromium, or if a formula failed.
+Exit status: 0; 1 if there is no site or no Chromium, or if a formula or Chromium itself failed.
 """
 
 import argparse
 import base64
+import hashlib
 import io
 import json
 import logging
@@ -34,7 +36,10 @@ from bs4 import BeautifulSoup, Tag
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import DictionaryObject, EncodedStreamObject, NameObject, TextStringObject
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.remote.remote_connection import RemoteConnection
+from urllib3.exceptions import HTTPError
 
 ROOT = Path(__file__).resolve().parents[1]
 AUTHORS = [
@@ -50,6 +55,8 @@ OUTLINE = {"generateDocumentOutline": True, "generateTaggedPDF": True}
 SCALE = 0.825
 MARGIN = 26  # mm
 WIDTH = round((210 - 2 * MARGIN) / 25.4 * 96 / SCALE)  # of the text, in px
+# Seconds for one step of Chromium's: half a minute where nothing else runs, minutes on a busy machine.
+PATIENCE = 1200
 PRINT = {"preferCSSPageSize": True, "printBackground": True, "scale": SCALE, **OUTLINE}
 PAGES = f"""
 @page {{ size: A4; margin: 24mm {MARGIN}mm;
@@ -71,10 +78,11 @@ RADICALS = dict(
 )
 # Code of up to so many lines is not cut at the end of a page.
 WHOLE = 24
+PRINTED = {".html", ".css", ".png", ".svg"}
 # What needs a reader's hand or a screen, and so is nothing on paper.
 LEFT_OUT = (
     "details.hide .cell_input, details.hide summary, .headerlink, .toctree-wrapper, "
-    "script, style, iframe, canvas, button, input"
+    "script, style, iframe, canvas, button, input, .offered-pdf"
 )
 
 DOCUMENT = """<!DOCTYPE html>
@@ -93,12 +101,12 @@ DOCUMENT = """<!DOCTYPE html>
 FRONT = """<section class="pdf-title">
 <h1>{title}</h1>
 <p class="pdf-original" lang="en">Generative Adversarial Nets</p>
-<p class="pdf-kind">译述 · 每一条主张都能运行</p>
+<p class="pdf-kind">译述 · 逐条核对</p>
 <p class="pdf-authors"><i>论文作者</i>{authors}</p>
 <p class="pdf-imprint">本书是论文 <em lang="en">Generative Adversarial Nets</em>\
 （NIPS 2014，arXiv:1406.2661）的中文译述，不是官方译本，也没有经过原作者审阅；\
 引用时请以原文为准。论文的权利属于原作者和出版者。<br>\
-这是第 {version} 版，由网页印成：译注全部展开；网页上折叠起来的代码大多只负责作图，这里从略。</p>
+这是第 {version} 版，由网页印成：译注和解答全部展开；网页上折叠起来的代码大多只负责作图，这里从略。</p>
 </section>
 <nav class="pdf-contents"><h1>目录</h1>
 {contents}
@@ -255,6 +263,16 @@ def join(html: Path) -> str:
     )
 
 
+def mark(html: Path, document: Path) -> str:
+    """A last line for the document: it differs where a page, a style or a picture of the site does."""
+    files = [path for path in sorted(html.rglob("*")) if path.suffix in PRINTED and path != document]
+    digests = hashlib.sha256(Path(__file__).read_bytes())
+    for file in files:
+        content = re.sub(rb'(?<=<span class="offered-pdf">).*?(?=</span>)', b"", file.read_bytes())
+        digests.update(f"{file.relative_to(html)} {hashlib.sha256(content).hexdigest()}".encode())
+    return f"\n<!-- {digests.hexdigest()} -->\n"
+
+
 def find_browser() -> tuple[str, str] | None:
     """Chromium (or Chrome) and its driver."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -274,7 +292,8 @@ def open_browser() -> Iterator[webdriver.Chrome]:
             options.add_argument(flag)
         driver = webdriver.Chrome(options=options, service=Service(executable_path=found[1]))
         try:
-            driver.set_script_timeout(600)
+            driver.set_script_timeout(PATIENCE)
+            cast(RemoteConnection, driver.command_executor).client_config.timeout = PATIENCE
             yield driver
         finally:
             driver.quit()
@@ -384,13 +403,23 @@ def main(arguments: list[str] | None = None) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     document, partial = output.with_suffix(".html"), output.with_suffix(".part")
     try:
-        document.write_text(join(args.html.resolve()), "utf-8")
+        last = mark(args.html.resolve(), document)
+        if output.is_file() and document.is_file() and document.read_text("utf-8").endswith(last):
+            print(f"book: {os.path.relpath(output)}: unchanged, kept")
+            return 0
+        text = join(args.html.resolve())
+        document.write_text(text, "utf-8")
         pdf = finish(*render(document))
     except PrintError as error:
         print(error, file=sys.stderr)
         return 1
+    except (WebDriverException, HTTPError) as error:
+        reason = str(getattr(error, "msg", error)).strip().split("\n")[0]
+        print(f"Chromium did not print the book: {reason}", file=sys.stderr)
+        return 1
     pdf.write(partial)
     partial.replace(output)
+    document.write_text(text + last, "utf-8")
     print(f"book: {os.path.relpath(output)} ({len(pdf.pages)} pages)")
     return 0
 

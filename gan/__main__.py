@@ -98,7 +98,8 @@ def typed(text: str) -> Any:
     if text[:1] in ("[", "("):
         text = re.sub(r"(?<![\w.'\"])[a-z]\w*", lambda word: repr(word[0]), text)
     try:
-        return ast.literal_eval(text)
+        with warnings.catch_warnings(action="ignore"):  # of what is nearly a number, as 1is
+            return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
 
@@ -145,11 +146,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (ValueError, OSError, FloatingPointError, MemoryError) as error:
             say(in_own_words(str(error)))
             return 2
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, gan.saving.Stopped) as stopped:
             without = ", without --overwrite," if getattr(arguments, "overwrite", False) else ""
             again = f"; the same command{without} goes on from the last checkpoint"
             say("stopped" + again * ("start" in arguments))
-            return 130
+            return getattr(stopped, "code", 130)
     return 0
 
 

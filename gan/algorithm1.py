@@ -22,6 +22,7 @@ from .nets import Discriminator, Generator
 
 STATISTICS = ("d_loss", "g_loss", "d_real", "d_fake", "value")
 Masks = Sequence[Tensor]
+Gradient = Sequence[Tensor]
 
 
 @dataclass
@@ -45,9 +46,7 @@ class Players:
         logits = self.discriminator(torch.cat([x, fake.to(x.dtype)]), masks).float()
         return logits[: len(x)], logits[len(x) :]
 
-    def discriminator_gradient(
-        self, x: Tensor, z: Tensor, masks: Masks
-    ) -> tuple[Sequence[Tensor], Tensor, Tensor]:
+    def discriminator_gradient(self, x: Tensor, z: Tensor, masks: Masks) -> tuple[Gradient, Tensor, Tensor]:
         """Line 5's gradient for data ``x`` (m, …), noise ``z`` (m, noise_size) and 2m rows of masks.
 
         With D's logits for the data and for G's samples, (m,) each.
@@ -60,7 +59,7 @@ class Players:
         gradient = torch.autograd.grad(loss, list(self.discriminator.parameters()))
         return gradient, real_logits.detach(), fake_logits.detach()
 
-    def generator_gradient(self, z: Tensor, masks: Masks) -> tuple[Sequence[Tensor], Tensor]:
+    def generator_gradient(self, z: Tensor, masks: Masks) -> tuple[Gradient, Tensor]:
         """Line 8's gradient for noise ``z`` (m, noise_size) and m rows of masks, with G's loss."""
         with self.precision():
             logits = self.discriminator(self.generator(z), masks).float()
@@ -69,7 +68,7 @@ class Players:
 
     def both_gradients(
         self, x: Tensor, z: Tensor, masks: Masks
-    ) -> tuple[Sequence[Tensor], Sequence[Tensor], Tensor, Tensor, Tensor]:
+    ) -> tuple[Gradient, Gradient, Tensor, Tensor, Tensor]:
         """D's and G's gradient from one forward pass, D's logits for data and samples, and G's loss."""
         with self.precision():
             fake = self.generator(z)
@@ -143,7 +142,7 @@ def simultaneous_step(
     return real_logits, fake_logits, g_loss
 
 
-def move(optimizer: Optimizer, gradient: Sequence[Tensor], max_norm: float = 0.0) -> None:
+def move(optimizer: Optimizer, gradient: Gradient, max_norm: float = 0.0) -> None:
     """One step of ``optimizer`` along ``gradient``, which replaces any older one.
 
     With ``max_norm`` the weights of each unit, a row of its layer's, are then shrunk to that norm.

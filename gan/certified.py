@@ -44,13 +44,10 @@ def criterion(mu: float | str | arb, sigma: float | str | arb) -> arb:
         mu0, sigma0, spread = mu.mid(), sigma.mid(), _spread(mu, sigma)
         reach = TAIL * sigma0
         ends = sorted([arb(-TAIL), arb(TAIL), (mu0 - reach).lower(), (mu0 + reach).upper()])
-
-        def integrand(x: acb, analytic: bool) -> acb:
-            return _integrand(x, mu0, sigma0, analytic)
-
         total = arb(0.5, 0.5) * -_tails() + arb(0, 1) * spread  # in [−tails, 0], and in [−spread, spread]
+        aim = (spread / 256).max(TOLERANCE)
         for a, b in pairwise(ends):
-            total += acb.integral(integrand, a, b, abs_tol=(spread / 256).max(TOLERANCE)).real
+            total += acb.integral(lambda x, how: _integrand(x, mu0, sigma0, how), a, b, abs_tol=aim).real
     if not total.is_finite():
         raise ArithmeticError(f"mu = {mu}, sigma = {sigma}: the quadrature does not converge")
     return total
@@ -137,9 +134,7 @@ def _length(mu: arb, sigma: arb) -> arb:
 
 
 def _parameters(mu: float | str | arb, sigma: float | str | arb) -> tuple[arb, arb]:
-    balls = [
-        arb(x) if isinstance(x, str) else x if isinstance(x, arb) else arb(float(x)) for x in (mu, sigma)
-    ]
+    balls = [arb(x if isinstance(x, str | arb) else float(x)) for x in (mu, sigma)]
     for name, value, ball in zip(("mu", "sigma"), (mu, sigma), balls, strict=True):
         if not ball.is_finite():
             raise ValueError(f"{name} = {value}: it must be finite")

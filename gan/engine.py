@@ -32,17 +32,17 @@ PAYS = {"cpu": 10_000, "cuda": 30_000}
 
 def pick_device(device: str = "auto") -> torch.device:
     """The torch device called ``device``; "auto" is CUDA, then MPS, then CPU, whichever is there."""
-    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = {"cuda": cuda, "mps": int(torch.backends.mps.is_available()), "cpu": 1}
     if device == "auto":
-        device = "cuda" if has_cuda else "mps" if has_mps else "cpu"
+        device = next(kind for kind, count in there.items() if count)
     try:
         where = torch.device(device)
     except (RuntimeError, TypeError):
         where = torch.device("meta")
-    if where.type not in ("cpu", "cuda", "mps"):
+    if where.type not in there:
         raise ValueError(f"device = {device!r}: it must be auto, cpu, cuda, cuda:0, … or mps")
-    there = {"cpu": 1, "cuda": torch.cuda.device_count() if has_cuda else 0, "mps": int(has_mps)}[where.type]
-    if (where.index or 0) >= there:
+    if (where.index or 0) >= there[where.type]:
         raise ValueError(f"device = {device!r} is not available here; auto or cpu is")
     return where
 
@@ -63,12 +63,10 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
-    processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text("utf-8", "replace").splitlines()
-        models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-        processor = models[0] if models else processor
+    told = cpuinfo.read_text("utf-8", "replace") if cpuinfo.exists() else ""
+    model = re.search(r"^model name\s*:[ \t]*(.+)", told, re.MULTILINE)
+    processor = model[1].strip() if model else platform.processor() or platform.machine()
     kind = "MPS" if device.type == "mps" else "CPU"
     return f"{kind} ({processor}, {threads} thread{'s' * (threads > 1)})"
 
@@ -80,9 +78,7 @@ def choose(engine: str, device: torch.device, updates: int) -> str:
     if engine == "graph" and device.type != "cuda":
         raise ValueError(f'engine = "graph" records CUDA graphs; on {device.type} eager or compiled is right')
     if engine == "compiled" and not works(engine, device):
-        raise ValueError(
-            'engine = "compiled" needs a C++ compiler, or Triton on a GPU; neither works here, eager does'
-        )
+        raise ValueError('engine = "compiled" needs a C++ compiler, or Triton on a GPU; eager works here')
     if engine != "auto":
         return engine
     if updates >= PAYS.get(device.type, math.inf) and _compiler_works(device):
@@ -170,8 +166,7 @@ class Shared(Players):
         return average(gradient), loss
 
     def both_gradients(self, x: Tensor, z: Tensor, masks: Masks) -> Any:
-        own = self.own.both_gradients(part(x), part(z), [part(m, 2) for m in masks])
-        d_gradient, g_gradient, *rest = own
+        d_gradient, g_gradient, *rest = self.own.both_gradients(part(x), part(z), [part(m, 2) for m in masks])
         mean = average([*d_gradient, *g_gradient])
         return mean[: len(d_gradient)], mean[len(d_gradient) :], *rest
 
@@ -242,16 +237,27 @@ def part(x: Tensor, copies: int = 1) -> Tensor:
 
 
 def average(gradients: Sequence[Tensor]) -> Sequence[Tensor]:
-    """The mean of ``gradients`` over all processes, by one all-reduce."""
+    """The mean of ``gradients`` over all processes, by one all-reduce; of one process they are its own."""
+    if processes() == 1:
+        return gradients
     flat = torch.cat([g.flatten() for g in gradients])
     dist.all_reduce(flat)
     parts = (flat / processes()).split([g.numel() for g in gradients])
     return [part.view_as(g) for part, g in zip(parts, gradients, strict=True)]
 
 
-def mean(x: Tensor) -> Tensor:
-    """The mean of ``x`` over all processes."""
-    return average([x])[0] if dist.is_initialized() else x
+def gather(x: Tensor) -> Tensor:
+    """``x`` of every process, a row for each."""
+    if processes() == 1:
+        return x[None]
+    rows = [torch.empty_like(x) for _ in range(processes())]
+    dist.all_gather(rows, x)
+    return torch.stack(rows)
+
+
+def own_row(rows: Tensor) -> Tensor:
+    """This process's row of what `gather` gave, or, where there were not so many, the mean."""
+    return rows[dist.get_rank()] if len(rows) == processes() > 1 else rows.mean(0)
 
 
 def join(device: torch.device, batch_size: int) -> tuple[torch.device, bool]:

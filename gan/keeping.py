@@ -1,42 +1,33 @@
 """What a training keeps beside the game: averages, history, film, random numbers; a checkpoint is their sum.
 
-Each part has ``state_dict`` and ``load_state_dict``, as networks and optimizers have. And how a training
-takes a folder: it must be free, or hold a beginning of the same run, and nothing there is lost too early.
+Each part has ``state_dict`` and ``load_state_dict``, as networks and optimizers have.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import os
-import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
-from . import data, runs
-from .algorithm1 import STATISTICS
-from .engine import at, tell
+from . import data, files, runs
+from .algorithm1 import STATISTICS, Players
+from .engine import gather, own_row
+from .layers import pack
 from .nets import Generator
-from .recipes import Recipe, parse
-from .runs import BEST, CHECKPOINT, HISTORY, RECORD, Run
+from .recipes import Recipe
+from .runs import Run
 
-SAVE_EVERY = 5.0  # seconds between checkpoints, which stand at the ends of epochs; longer where …
-SAVED_IN = 0.25  # … one takes more than so many seconds: a twentieth of the time may go into them
 FILMED = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 250, 500, 1000, 1500, 2000)
 """Epochs after which a run keeps a picture of the same FILM samples."""
 FILM = 10
-FILES = (CHECKPOINT, HISTORY, BEST, RECORD)
-ASIDE, LOCK = ".before", ".lock"
 
 
 class Part(Protocol):
@@ -93,9 +84,9 @@ class Averages(dict[float, Average]):
 class History(list[dict[str, float]]):
     """A row for each epoch: its number, the means of STATISTICS over its updates, and its seconds."""
 
-    def add(self, epoch: int, means: Tensor, seconds: float) -> dict[str, float]:
+    def add(self, means: Tensor, seconds: float) -> dict[str, float]:
         found = dict(zip(STATISTICS, means.tolist(), strict=True))
-        self.append({"epoch": epoch, **found, "seconds": seconds})
+        self.append({"epoch": len(self) + 1, **found, "seconds": seconds})
         return self[-1]
 
     def state_dict(self) -> list[dict[str, float]]:
@@ -138,24 +129,51 @@ class RandomNumbers:
             torch.cuda.set_rng_state(state["cuda"], self.device)
 
 
-class Checkpoints:
-    """Writes a run's files into ``folder`` at the ends of epochs, when SAVE_EVERY seconds have gone by."""
+class Best:
+    """G's weights when some figure of them was best, in 16 bits, and that epoch; 0 where nobody looks."""
 
-    def __init__(self, folder: Path, record: dict[str, Any]) -> None:
-        self.folder, self.record = folder, record
-        self.saved, self.took = time.monotonic(), 0.0
+    def __init__(self) -> None:
+        self.epoch, self.weights = 0, dict[str, Tensor]()
 
-    def save(self, parts: Mapping[str, Part], *, now: bool) -> None:
-        start = time.monotonic()
-        if not now and start - self.saved <= SAVE_EVERY * max(1, self.took / SAVED_IN):
-            return
-        tell(partial(self._write, {name: part.state_dict() for name, part in parts.items()}))
-        self.saved = time.monotonic()
-        self.took = self.saved - start
+    def keep(self, epoch: int, generator: Generator) -> None:
+        self.epoch, self.weights = epoch, pack(copy.deepcopy(generator.state_dict()), 16)
 
-    def _write(self, state: dict[str, Any]) -> None:
-        runs.save(self.folder, self.record, state)
-        shutil.rmtree(self.folder / ASIDE, ignore_errors=True)  # what it has come in place of
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "weights": self.weights} if self.epoch else {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.epoch, self.weights = state.get("epoch", 0), state.get("weights", {})
+
+
+class Epoch:
+    """The epoch under way: the order of its images, how many updates are done, the sums of STATISTICS."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.done = device, 0
+
+    def begin(self, order: Tensor) -> None:
+        self.order, self.done, self.since = order, 0, time.perf_counter()
+        self.sums = torch.zeros(len(STATISTICS), device=self.device)
+
+    def add(self, statistics: Tensor) -> None:
+        self.sums += statistics
+        self.done += 1
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.since
+
+    def state_dict(self) -> dict[str, Any]:
+        if not self.done:
+            return {}
+        told = {"order": self.order, "done": self.done, "seconds": self.seconds}
+        return told | {"sums": gather(self.sums).cpu()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if state:
+            self.begin(state["order"])
+            self.done, self.since = state["done"], self.since - state["seconds"]
+            self.sums += own_row(state["sums"]).to(self.device)
 
 
 def beginning(folder: str | os.PathLike[str], recipe: Recipe, dataset: data.Dataset) -> Run:
@@ -192,11 +210,11 @@ def film_of(run: Run) -> dict[int, Tensor]:
     """A run's film, epoch by epoch, uint8 (FILM, *shape) each; a published run's from its picture."""
     if checkpoint := runs.read_checkpoint(run.folder):
         return checkpoint.get("film", {})
-    epochs = run.record.get("film", [])
-    if not epochs:
+    if not (epochs := run.record.get("film", [])):
         return {}
-    with Image.open(run.folder / "film.png") as picture:
-        frames = torch.from_numpy(_untile(np.asarray(picture), FILM, columns=len(epochs), gap=1))
+    *_, height, width = run.shape
+    path, size = run.folder / "film.png", (FILM * (height + 1) - 1, len(epochs) * (width + 1) - 1)
+    frames = torch.from_numpy(_untile(files.read_picture(path, *size), FILM, columns=len(epochs), gap=1))
     return dict(zip(epochs, frames.unflatten(0, (-1, len(epochs))).unbind(1), strict=True))
 
 
@@ -205,30 +223,6 @@ def _untile(picture: NDArray[np.uint8], rows: int, columns: int, gap: int) -> ND
     cells = np.pad(picture, ((0, gap), (0, gap), (0, 0)))  # the last channel is alpha
     apart = cells.reshape(rows, len(cells) // rows, columns, -1, cells.shape[2]).transpose(0, 2, 4, 1, 3)
     return apart[:, :, :-1, :-gap, :-gap].reshape(rows * columns, -1, *(n - gap for n in apart.shape[3:]))
-
-
-def check(folder: Path, recipe: Recipe, overwrite: bool = False) -> bool:
-    """Whether ``folder`` holds a run of ``recipe``, or of its beginning; False where it is free.
-
-    ValueError where it holds anything else; with ``overwrite`` any run in training will do, and counts as
-    free, as one without a finished epoch does.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; a run needs a folder of its own")
-    if not (folder / RECORD).exists():
-        if folder.is_dir() and any(f.name != LOCK for f in folder.iterdir()):
-            raise ValueError(f"{folder} holds files that are no run's: choose a new folder")
-        return False
-    if overwrite and (folder / "samples.png").exists():
-        raise ValueError(f"{folder} holds a published run: choose another folder")
-    if overwrite or not any((folder / name).exists() for name in (CHECKPOINT, HISTORY)):
-        return False
-    if fields := differing(parse(runs.read_record(folder)["recipe"]), recipe):
-        raise ValueError(
-            f"{folder} holds another run ({fields}): choose another folder, or overwrite=True; "
-            f"only more epochs go on from where it was"
-        )
-    return True
 
 
 def differing(there: Recipe, asked: Recipe) -> str:
@@ -240,54 +234,19 @@ def differing(there: Recipe, asked: Recipe) -> str:
     )
 
 
-@contextmanager
-def own(folder: Path, device: torch.device) -> Iterator[None]:
-    """Make ``folder`` this process's own; the caller's random numbers are as they were afterwards.
-
-    Where nothing came of the run, what was there before it is there again.
-    """
-
-    def occupy() -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-
-    lock = FileLock(folder / LOCK, timeout=0)
-    cuda = device.type == "cuda"
-    with at(device), torch.random.fork_rng([torch.cuda.current_device()] if cuda else []):
-        try:
-            tell(occupy)
-        except Timeout:
-            raise ValueError(f"{folder} is being trained by another process: choose another folder") from None
-        try:
-            yield
-        finally:
-            if lock.is_locked:
-                _put_back(folder)
-            lock.release()
-
-
-def begin(folder: Path, record: dict[str, Any], overwrite: bool) -> None:
-    """Write a run's first file; with ``overwrite`` the run there goes aside until the next checkpoint."""
-    aside = folder / ASIDE
-    if overwrite and any((folder / name).exists() for name in FILES[:-1]):
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        shutil.copy2(folder / RECORD, aside)  # and not moved: a folder without it holds no run
-        for name in FILES[:-1]:
-            with suppress(FileNotFoundError):
-                os.replace(folder / name, aside / name)
-    runs.write_record(folder, record)
-
-
-def _put_back(folder: Path) -> None:
-    """The run that went aside, if it still is there; and a folder in which nothing was begun goes."""
-    if (aside := folder / ASIDE).exists():
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)
-            with suppress(FileNotFoundError):
-                os.replace(aside / name, folder / name)
-        aside.rmdir()
-    if os.listdir(folder) == [LOCK]:
-        (folder / LOCK).unlink()
-        with suppress(OSError):
-            folder.rmdir()
+def trouble(players: Players, epoch: Epoch) -> str:
+    """The first loss, gradient, weight or momentum with a NaN or an infinity, in words; "" for none."""
+    tensors = dict(zip(STATISTICS, epoch.sums, strict=True)) if epoch.done else {}
+    networks = {"discriminator": players.discriminator, "generator": players.generator}
+    weights = {f"{p}.{name}": w for p, network in networks.items() for name, w in network.named_parameters()}
+    tensors |= {f"{name}'s gradient": w.grad for name, w in weights.items() if w.grad is not None}
+    tensors |= weights
+    kept = players.d_optimizer.state | players.g_optimizer.state
+    for name, w in weights.items():
+        momenta = {key: x for key, x in kept.get(w, {}).items() if isinstance(x, Tensor) and x.ndim}
+        tensors |= {f"{name}'s {key}": x for key, x in momenta.items()}
+    norms = torch._foreach_norm([x.detach() for x in tensors.values()])
+    for (name, x), norm in zip(tensors.items(), torch.stack(norms).tolist(), strict=True):
+        if not math.isfinite(norm) and not x.isfinite().all():  # the norm alone may have overflowed
+            return f"{name} is {'NaN' if x.isnan().any() else 'infinite'}"
+    return ""

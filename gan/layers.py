@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
+
+from . import files
 
 Init = float | Literal["pytorch"]
 """The authors' initialisation, weights uniform on (−init, init) and biases 0, or PyTorch's own."""
@@ -26,10 +29,10 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 BATCH_NORMS: dict[str, dict[str, float]] = {"meant": {"momentum": 0.2}, "written": {"eps": 0.8}}
 """What PyTorch-GAN's ``BatchNorm1d(n, 0.8)`` meant, Keras' momentum 0.8 (here 1 − 0.8), and what it says."""
-
-
 SCALE, BLOCK = ".scale", 64  # of weights in 8 bits: the scales' names, and how many share one
+TYPES, HEADER = {torch.float16, torch.float32, torch.int8, torch.int64}, 2**20  # of files, and its bytes
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def start(layer: Layer, init: Init) -> Layer:
@@ -56,7 +59,7 @@ def make_sparse(weight: Tensor, count: int) -> None:
 def save_weights(path: Path, state: Mapping[str, Tensor], bits: int, epoch: int | None = None) -> None:
     """Write weights `pack`ed in ``bits`` each; with ``epoch``, they say that they are of that one."""
     metadata = None if epoch is None else {"epoch": str(epoch)}
-    save_file(pack(state, bits), path, metadata=metadata)
+    path.write_bytes(save(pack(state, bits), metadata))  # whose errors are Python's own
 
 
 def pack(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
@@ -79,12 +82,54 @@ def pack(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
 
 
 def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The float32 weights of what `pack` made."""
+    """The float32 weights of what `pack` made; ValueError where a block has no scale, or more than one."""
     state = {key: w.float() for key, w in packed.items() if not key.endswith(SCALE)}
     for key, w in state.items():
         if (scale := packed.get(f"{key}{SCALE}")) is not None:
+            if scale.shape != (-(-w.numel() // BLOCK),):
+                raise ValueError(
+                    f"{key}{SCALE} has shape {tuple(scale.shape)}: each {BLOCK} weights have one"
+                )
             state[key] = (_blocks(w) * scale[:, None].float()).flatten()[: w.numel()].view_as(w)
     return state
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], int]:
+    """The float32 weights that `save_weights` wrote to ``path``, and the epoch that they say, else 0.
+
+    `gan.files.Damaged`: it is no such file.
+    """
+    with files.reading(path):
+        with path.open("rb") as file:
+            if (length := int.from_bytes(file.read(8), "little")) > HEADER:
+                raise ValueError(f"its header is to have {length} bytes")
+        with safe_open(path, "pt") as tensors:
+            packed = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+            epoch = int((tensors.metadata() or {}).get("epoch", 0))
+        if strange := {w.dtype for w in packed.values()} - TYPES:
+            raise ValueError(f"it has values of type {', '.join(map(str, strange))}")
+        return unpack(packed), epoch
+
+
+def load_weights(network: Network, weights: Mapping[str, Tensor], path: Path) -> Network:
+    """``network``, made on "meta" where it takes no memory, in evaluation mode with ``weights``, on the CPU.
+
+    `gan.files.Damaged`: those, read from ``path``, are not just its own by name and shape, and finite.
+    """
+    with files.reading(path):
+        right = network.state_dict()
+        if missing := [name for name in right if name not in weights]:
+            raise ValueError(f"it has no {missing[0]}")
+        for name, w in weights.items():
+            if name not in right:
+                raise ValueError(f"the network has no {name:.90}")
+            if w.shape != right[name].shape:
+                raise ValueError(f"{name} has shape {tuple(w.shape)}, not {tuple(right[name].shape)}")
+            if w.untyped_storage().nbytes() < w.numel() * w.element_size() or not w.isfinite().all():
+                raise ValueError(f"not all values of {name} are there, and finite")
+        copies = {name: w.to("cpu", right[name].dtype, copy=True) for name, w in weights.items()}
+        network.load_state_dict(copies, assign=True)
+        return network.eval()
 
 
 def _blocks(w: Tensor) -> Tensor:
@@ -95,25 +140,15 @@ def _blocks(w: Tensor) -> Tensor:
 class MaxoutConv(nn.Module):
     """Convolution, maximum over windows, maximum over pieces; (n, inputs, h, w) -> (n, channels, h', w').
 
-    A window may reach beyond the edge, as in the authors' library (cuda-convnet). Source: the
-    convolutional discriminator of §5.
+    ``sizes`` are (channels, pieces, kernel, pad, pool, stride). A window may reach beyond the edge, as in the
+    authors' library (cuda-convnet). Source: the convolutional discriminator of §5.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        channels: int,
-        pieces: int,
-        kernel: int,
-        pad: int,
-        pool: int,
-        stride: int,
-        init: Init,
-    ) -> None:
+    def __init__(self, inputs: int, sizes: tuple[int, int, int, int, int, int], init: Init) -> None:
         super().__init__()
-        self.channels, self.pieces, self.pool, self.stride = channels, pieces, pool, stride
+        self.channels, self.pieces, kernel, pad, self.pool, self.stride = sizes
         self.grows = 2 * pad - kernel + 1
-        self.conv = start(nn.Conv2d(inputs, channels * pieces, kernel, padding=pad), init)
+        self.conv = start(nn.Conv2d(inputs, self.channels * self.pieces, kernel, padding=pad), init)
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = nn.functional.max_pool2d(self.conv(x), self.pool, self.stride, ceil_mode=True)

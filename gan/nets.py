@@ -35,9 +35,7 @@ class Maxout(nn.Module):
 class Generator(nn.Module):
     """G(z; θ_g): noise (n, noise_size) -> x (n, *shape), for images (n, channels, height, width).
 
-    It knows its prior p_z.
-
-    ``noise`` is "uniform", on (−√3, √3), or "gaussian": both have mean 0 and variance 1.
+    It knows its prior p_z: ``noise`` "uniform", on (−√3, √3), or "gaussian", both of mean 0 and variance 1.
     Weights start as ``init`` says, the output's as ``output_init`` if that is given; with
     ``output_sparse``, so many of each output's weights are drawn from N(0, 1) and the others are 0.
     Hidden biases start at 0, or uniform on (−bias_init, bias_init), a sigmoid layer's at ``sigmoid_bias``.
@@ -73,13 +71,12 @@ class Generator(nn.Module):
         widths = [noise_size, *hidden]
         linears = [linear(n_in, n_out, init) for n_in, n_out in pairwise(widths)]
         last = self._last(widths[-1], output_init or init, output_sparse, bias, deconv)
-        for hidden_layer, activation in zip(linears, activations, strict=True):
-            if bias_init:
-                nn.init.uniform_(hidden_layer.bias, -bias_init, bias_init)
-            if activation == "sigmoid" and sigmoid_bias:
-                nn.init.constant_(hidden_layer.bias, sigmoid_bias)
         layers: list[nn.Module] = []
         for i, (layer, activation) in enumerate(zip(linears, activations, strict=True)):
+            if bias_init:
+                nn.init.uniform_(layer.bias, -bias_init, bias_init)
+            if activation == "sigmoid" and sigmoid_bias:
+                nn.init.constant_(layer.bias, sigmoid_bias)
             layers.append(layer)
             if batch_norm != "none" and i > 0:
                 layers.append(nn.BatchNorm1d(layer.out_features, **BATCH_NORMS[batch_norm]))  # type: ignore[arg-type]
@@ -89,6 +86,7 @@ class Generator(nn.Module):
     def _last(
         self, inputs: int, init: Init, sparse: int, bias: Tensor | None, deconv: tuple[int, int, int] | None
     ) -> nn.Module:
+        layer: nn.Linear | Deconv
         if deconv:
             height, width = self.shape[1:] if len(self.shape) == 3 else (0, 1)
             if height != width or (height - deconv[1]) % deconv[2] or height < deconv[1]:
@@ -96,21 +94,16 @@ class Generator(nn.Module):
                     f"g_deconv = {deconv} makes no images of shape {self.shape}: it makes square ones of "
                     f"{deconv[1]} + a multiple of {deconv[2]} pixels a side"
                 )
-            made = Deconv(*deconv, self.shape, init)
-            if math.prod(made.maps) != inputs:
-                raise ValueError(
-                    f"g_deconv = {deconv} makes {self.shape} of {math.prod(made.maps)} units, not {inputs}"
-                )
-            if bias is not None:
-                with torch.no_grad():
-                    made.bias.copy_(bias.view(self.shape))
-            return made
-        layer = linear(inputs, math.prod(self.shape), init)
-        if sparse:
-            make_sparse(layer.weight, sparse)
+            layer = Deconv(*deconv, self.shape, init)
+            if (units := math.prod(layer.maps)) != inputs:
+                raise ValueError(f"g_deconv = {deconv} makes {self.shape} of {units} units, not {inputs}")
+        else:
+            layer = linear(inputs, math.prod(self.shape), init)
+            if sparse:
+                make_sparse(layer.weight, sparse)
         if bias is not None:
             with torch.no_grad():
-                layer.bias.copy_(bias)
+                layer.bias.copy_(bias.view_as(layer.bias))
         return layer
 
     def forward(self, z: Tensor) -> Tensor:
@@ -157,7 +150,7 @@ def seeded(seed: int | None) -> torch.Generator | None:
     if seed is None:
         return None
     if not 0 <= seed < 2**64:
-        raise ValueError(f"seed = {seed}: it must be at least 0 and less than 2^64")
+        raise ValueError(f"{seed} is no seed: one is at least 0 and less than 2^64")
     return torch.Generator().manual_seed(seed)
 
 
@@ -165,7 +158,7 @@ class Discriminator(nn.Module):
     """D(x; θ_d) as a logit: images (n, …) -> (n,); `probability` is D(x) = σ(logit).
 
     Hidden layers are maxout units of ``pieces`` pieces, or of one piece with another ``activation``.
-    Before them stand ``conv``, layers of `MaxoutConv`: (channels, pieces, kernel, pad, pool, stride) each.
+    Before them stand ``conv``, the sizes of layers of `MaxoutConv`.
     Dropout (probability of dropping a unit) acts in training mode only, with inverted scaling.
     Source: §3, §5.
     """
@@ -186,7 +179,7 @@ class Discriminator(nn.Module):
         layers: list[nn.Module] = [nn.Dropout(dropout_input)]
         dropped: list[tuple[int, ...]] = [tuple(shape)]
         for sizes in conv:
-            layer = MaxoutConv(dropped[-1][0], *sizes, init)
+            layer = MaxoutConv(dropped[-1][0], sizes, init)
             if len(shape) != 3 or min(dropped[-1][1:]) + layer.grows < layer.pool:
                 raise ValueError(f"d_conv = {sizes} does not fit on {dropped[-1]}")
             dropped.append((layer.channels, *map(layer.after, dropped[-1][1:])))

@@ -80,21 +80,18 @@ def log_likelihoods(x: Any, samples: Any, sigmas: Sequence[float]) -> Tensor:
     x, samples = _centred(x, samples, ROUNDING * min(sigmas) ** 2)
     # |μ|² − 2x·μ as one product, of x and a 1 with −2μ and |μ|²
     factors = torch.cat([samples * -2, samples.square().sum(1, keepdim=True)], 1).T
-    out = torch.empty(len(sigmas), n, dtype=torch.float64, device=x.device)
     blocks = (ON_GPU, ON_GPU) if x.is_cuda else (BLOCK, CACHED)
     rows, few = (max(1, block // m) for block in blocks)
-    products = samples.new_empty(min(rows, n), m)
-    for start in range(0, n, rows):
-        block = x[start : start + rows]
-        torch.mm(torch.nn.functional.pad(block, (0, 1), value=1.0), factors, out=products[: len(block)])
-        for begin in range(0, len(block), few):
-            some = slice(begin, min(begin + few, len(block)))
-            out[:, start + some.start : start + some.stop] = _log_sums(
-                products[some], block[some], samples, sigmas
-            )
-    widths = torch.tensor(sigmas, dtype=out.dtype, device=out.device)
+    room = samples.new_empty(min(rows, n), m)
+    sums = []
+    for block in x.split(rows):
+        products = room[: len(block)]
+        torch.mm(torch.nn.functional.pad(block, (0, 1), value=1.0), factors, out=products)
+        for squared, points in zip(products.split(few), block.split(few), strict=True):
+            sums.append(_log_sums(squared, points, samples, sigmas))
+    widths = torch.tensor(sigmas, dtype=torch.float64)
     constants = math.log(m) + d * torch.log(widths * math.sqrt(2 * math.pi))
-    return (out - constants[:, None]).cpu()
+    return torch.cat(sums, 1).cpu() - constants[:, None]
 
 
 def _centred(x: Tensor, samples: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
@@ -142,10 +139,7 @@ def _log_sums(squared: Tensor, x: Tensor, samples: Tensor, sigmas: Sequence[floa
 
 def select_sigma(samples: Any, valid: Any, sigmas: Sequence[float] = SIGMAS) -> float:
     """The σ under which the validation examples are likeliest; warns at the grid's edge, and of ranges."""
-    samples, valid = _points(samples, "samples"), _points(valid, "valid")
-    _compare(samples, valid)
-    curve = log_likelihoods(valid, samples, sigmas).mean(1)
-    return _best(curve, sigmas)
+    return _select(_points(samples, "samples"), _points(valid, "valid"), sigmas)[0]
 
 
 def evaluate(
@@ -178,9 +172,7 @@ def evaluate_samples(
     """
     samples, valid = _points(samples, "samples"), _points(valid[:n_valid], "valid")
     test = _points(test, "test")
-    _compare(samples, test)
-    curve = log_likelihoods(valid, samples, sigmas).mean(1)
-    sigma = _best(curve, sigmas)
+    sigma, curve = _select(samples, valid, sigmas)
     scores = log_likelihood(test, samples, sigma)
     return Estimate(
         mean=scores.mean().item(),
@@ -197,26 +189,13 @@ def evaluate_samples(
 
 def estimate(
     recipe: Recipe,
-    generator: Generator,
+    samples: Generator | Tensor | NDArray,
     *,
     split: str = "test",
-    z_seed: int = 0,
+    z_seed: int | None = 0,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
-    """Table 1's figure of 10 000 samples of ``generator``: `estimate_samples`."""
-    samples = generator.sample(10_000, seed=z_seed)
-    return estimate_samples(recipe, samples, split=split, z_seed=z_seed, data_dir=data_dir)
-
-
-def estimate_samples(
-    recipe: Recipe,
-    samples: Tensor | NDArray,
-    *,
-    split: str = "test",
-    z_seed: int | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-) -> dict[str, Any]:
-    """Table 1's figure of ``samples``: an `Estimate` as a record, and the ``split`` it is of.
+    """Table 1's figure of ``samples``, or of a G's 10 000: an `Estimate` as a record, and its ``split``.
 
     "test" is the paper's; "valid" is for choosing between runs: σ is chosen on the first half of the images
     held out, at most 1 000, and the figure is that of the others. Over several folds it is the mean of
@@ -224,6 +203,10 @@ def estimate_samples(
     """
     if split not in ("test", "valid"):
         raise ValueError(f"split = {split!r}: it must be test or valid")
+    if isinstance(samples, Generator):
+        samples = samples.sample(10_000, seed=z_seed)
+    else:
+        z_seed = None
     of_fold = []
     for fold in range(data.folds(recipe.dataset)):
         dataset = data.load(recipe.dataset, data_dir, fold)
@@ -246,7 +229,10 @@ def estimate_samples(
     }
 
 
-def _best(curve: Tensor, sigmas: Sequence[float]) -> float:
+def _select(samples: Tensor, valid: Tensor, sigmas: Sequence[float]) -> tuple[float, Tensor]:
+    """The best σ, and the curve on which it was chosen."""
+    _compare(samples, valid)
+    curve = log_likelihoods(valid, samples, sigmas).mean(1)
     best = int(curve.argmax())
     if len(sigmas) > 1 and sigmas[best] in (min(sigmas), max(sigmas)):
         warnings.warn(
@@ -254,7 +240,7 @@ def _best(curve: Tensor, sigmas: Sequence[float]) -> float:
             f"[{min(sigmas):.4g}, {max(sigmas):.4g}]: a wider grid may give a higher likelihood",
             stacklevel=3,
         )
-    return float(sigmas[best])
+    return float(sigmas[best]), curve
 
 
 def _compare(samples: Tensor, x: Tensor) -> None:
@@ -265,13 +251,15 @@ def _compare(samples: Tensor, x: Tensor) -> None:
         warnings.warn(
             f"samples lie in [{low:.4g}, {high:.4g}], the data in [{least:.4g}, {largest:.4g}]: "
             f"to be compared both must be scaled alike, images to [0, 1]",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
 def _points(x: Any, name: str) -> Tensor:
     """(n, …) of any real type -> (n, d), float32 where it holds the values exactly, else float64."""
     points = torch.as_tensor(x).detach()
+    if points.is_complex():
+        raise ValueError(f"{name} is {points.dtype}: it must be real")
     if points.ndim < 2:
         raise ValueError(f"{name} has shape {tuple(points.shape)}: it must be (n, …), a row for each point")
     if not points.numel():

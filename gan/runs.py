@@ -1,17 +1,18 @@
 """A run's folder: its recipe and provenance, its history, its weights; how it is kept, and what it scores.
 
-A run in training holds run.json, history.csv and checkpoint.pt (everything needed to go on, bit for
-bit). A published run holds run.json, history.csv, its pictures and both networks in float16.
+A run in training holds checkpoint.pt (everything needed to go on, bit for bit, and all that run.json and
+history.csv tell a reader), the one before it, and where an epoch takes long one from within it. A published
+run holds run.json, history.csv, its pictures, its networks and their checksums.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
 import shlex
 import subprocess
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,19 +20,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 
-from . import data, parzen
+from . import data, durable, files, parzen
+from .algorithm1 import STATISTICS
 from .engine import describe
-from .layers import unpack
+from .layers import load_weights, read_weights, unpack
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, changes, parse, words
 
-FORMAT = 2  # of checkpoints: 1 had no number, counts beside the averages, and two states of random numbers
-RECORD, HISTORY, CHECKPOINT, BEST = "run.json", "history.csv", "checkpoint.pt", "best.safetensors"
+FORMAT = 3  # of checkpoints: 2 had no seal and no record, 1 no number and two states of random numbers
+RECORD, HISTORY, BEST = "run.json", "history.csv", "best.safetensors"
+CHECKPOINT, BEFORE, WITHIN = CHECKPOINTS = "checkpoint.pt", "checkpoint.before.pt", "checkpoint.within.pt"
+"""At the end of the last epoch that was saved, the one before it, and from within the epoch after it."""
+AGAIN = "put back a copy, or train again with overwrite=True"
+COLUMNS = ["epoch", *STATISTICS, "seconds"]
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 PROVENANCE = (
     "recipe {name} · seed {seed} · {epochs} epochs · {date} · {device} · Python {python} · torch {torch} · "
@@ -57,17 +62,30 @@ class Run:
     def load(cls, folder: str | os.PathLike[str]) -> Run:
         """The run in ``folder``; FileNotFoundError or ValueError, one line, where there is none."""
         folder = Path(folder)
-        record = read_record(folder)
-        history = pd.DataFrame()  # of a run that was stopped in its first epoch
+        files.check_folder(folder)
+        durable.check_sums(folder)
         if checkpoint := read_checkpoint(folder):
-            history = pd.DataFrame(checkpoint["history"])
-        elif (folder / HISTORY).exists():
-            history = pd.read_csv(folder / HISTORY)
+            return cls.of(folder, checkpoint)
+        record, history = read_record(folder), pd.DataFrame()
+        if (folder / HISTORY).exists():
+            history = pd.DataFrame(files.read_table(folder / HISTORY, COLUMNS), columns=COLUMNS)
+            history["epoch"] = history["epoch"].astype(int)
         return cls(folder, parse(record["recipe"]), record, history)
+
+    @classmethod
+    def of(cls, folder: Path, checkpoint: dict[str, Any]) -> Run:
+        """The run in ``folder`` as ``checkpoint`` has it."""
+        record = checkpoint["record"]
+        return cls(folder, parse(record["recipe"]), record, pd.DataFrame(checkpoint["history"]))
 
     @property
     def finished(self) -> bool:
         return len(self.history) >= self.recipe.epochs
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What G makes; old records do not say it of the data sets that were known then."""
+        return tuple(self.record.get("shape") or data.SHAPES[self.recipe.dataset])
 
     def compare(self, dataset: data.Dataset) -> None:
         """ValueError unless ``dataset`` is what the run was trained on."""
@@ -120,31 +138,33 @@ class Run:
 
     def best(self) -> tuple[Generator, int] | None:
         """G as it was when its validation figure was best, and that epoch, where a sweep kept it."""
-        for name in (BEST, "generator-best.safetensors"):
+        if kept := (read_checkpoint(self.folder) or {}).get("best"):
+            return self._restore(0, "generator-best", unpack(kept["weights"]), kept["epoch"]), kept["epoch"]
+        for name in (BEST, "generator-best.safetensors"):  # the first as earlier versions kept it
             if (path := self.folder / name).exists():
-                with safe_open(path, "pt") as file:
-                    epoch = int(file.metadata()["epoch"])
-                return self._restore(0, path.stem, unpack(load_file(path))), epoch
+                weights, epoch = read_weights(path)
+                return self._restore(0, path.stem, weights, epoch), epoch
         return None
 
-    def _restore(self, player: int, which: str, weights: dict[str, Any] | None) -> Any:
-        stage, _ = self.recipe.stage(len(self.history))
+    def _restore(
+        self, player: int, which: str, weights: dict[str, Any] | None, epoch: int | None = None
+    ) -> Any:
+        stage, _ = self.recipe.stage(epoch or len(self.history))
         path = self.folder / f"{which}.safetensors"
         if weights is None and path.exists():
-            weights = unpack(load_file(path))
+            weights, _ = read_weights(path)
         if weights is None:
             raise FileNotFoundError(f"{self.folder} has no weights of the {which}{self._where_from()}")
-        shape = self.record.get("shape") or data.SHAPES[stage.dataset]  # which old records do not have
-        network = networks(stage, shape)[player]
-        network.load_state_dict(weights)
-        return network.eval()
+        with files.reading(self.folder / RECORD, advice=AGAIN), torch.device("meta"):
+            network = networks(stage, self.shape)[player]  # which takes no memory yet
+        return load_weights(network, weights, path if path.exists() else self.folder / CHECKPOINT)
 
     def _where_from(self) -> str:
         """Why there are no weights, and the command that makes them."""
         command, out = f"python -m gan train {words(self.recipe)}", shlex.quote(str(self.folder))
         if "metrics" in self.record:
             return f" (they were not published): they come from `{command}`"
-        if len(self.history):
+        if len(self.history) and not (self.folder / WITHIN).exists():
             return f" (its {CHECKPOINT} is gone): `{command} --out {out} --overwrite` makes them again"
         return f" (no epoch is finished): they come from `{command} --out {out}`"
 
@@ -165,7 +185,7 @@ def default_folder(recipe: Recipe) -> Path:
 
 def published(name: str) -> Run:
     """The published run ``name``, from book/results/ as `find_result` sees it."""
-    return Run.load(find_result(f"{name}/{RECORD}", f"no published run {name!r}").parent)
+    return Run.load(find_result(f"{files.plain_word(name)}/{RECORD}", f"no published run {name!r}").parent)
 
 
 def find_result(path: str, what: str = "nothing was published") -> Path:
@@ -216,41 +236,16 @@ def resumed_record(
     return record
 
 
-def save(folder: Path, record: dict[str, Any], checkpoint: dict[str, Any]) -> None:
-    """Write all three files, each whole or not at all; the checkpoint, which rules, first."""
-    history = pd.DataFrame(checkpoint["history"])
-    with whole(folder / CHECKPOINT) as part:
-        torch.save({"format": FORMAT, **checkpoint}, part)
-    with whole(folder / HISTORY) as part:
-        history.to_csv(part, index=False, float_format="%.6g")
-    record["seconds"] = round(float(history["seconds"].sum()), 1)
-    write_record(folder, record)
-
-
 def write_record(folder: Path, record: dict[str, Any]) -> None:
-    write_json(folder / RECORD, record)
-
-
-def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write ``record`` to ``path``, whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as part:
-        part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    durable.write_json(folder / RECORD, record)
 
 
 def commit() -> str | None:
-    """The commit of this code, with -dirty where gan/ differs from it; None where git does not track it.
-
-    As where it was installed, or unpacked, in a folder of some other repository.
-    """
+    """The commit of this code, with -dirty where gan/ differs from it; None where git does not track it."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         git("ls-files", "--error-unmatch", Path(__file__).name)
@@ -264,55 +259,62 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
     if not path.exists():
         raise FileNotFoundError(f"{folder} is no run: it has no {RECORD}")
-    try:
-        record = json.loads(path.read_text("utf-8"))
-        if not isinstance(record["recipe"], dict):
-            raise TypeError("recipe is no record")
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, repr(error)) from None
+    with files.reading(path, advice=AGAIN):
+        _check(record := files.read_json(path, AGAIN), [])
     return record
 
 
-def _damaged(path: Path, reason: str) -> ValueError:
-    return ValueError(f"{path} is damaged ({reason}): put back a copy, or train again with overwrite=True")
+def _check(record: dict[str, Any], history: list[dict[str, float]]) -> None:
+    """Raise at once what would be raised later by what lacks something, or has it of another kind."""
+    files.check_record(record)
+    rows = [[row[name] for name in COLUMNS] for row in history]
+    files.check_table(np.array(rows, float).reshape(-1, len(COLUMNS)), COLUMNS)
+    Run(Path(), parse(record["recipe"]), record, pd.DataFrame()).provenance()
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """The state in ``folder``, as the parts of `gan.training.Game` have it; None where there is none."""
-    path = folder / CHECKPOINT
-    if not path.exists():
-        return None
-    try:
+    """The state at the end of the last epoch that was saved in ``folder``; None where there is none.
+
+    That is ``record``, run.json, and the parts of `gan.training.Game`. ValueError, one line: it is damaged,
+    or ``folder`` has the run.json of another run.
+    """
+    for name in (CHECKPOINT, BEFORE):  # the second rules for the moment in which the first becomes it
+        try:
+            state = read_state(folder / name)
+        except FileNotFoundError:
+            continue
+        except files.Damaged as error:
+            before = name == CHECKPOINT and (folder / BEFORE).exists()
+            on = "gan.train goes on from the one before it, if that is whole; or " if before else ""
+            raise files.Damaged(f"{error}: {on}{AGAIN}") from None
+        own, told = state["record"], read_record(folder) if (folder / RECORD).exists() else state["record"]
+        if any(own.get(key) != told.get(key) for key in ("started", "data_sha256")):
+            raise ValueError(f"{folder}: {RECORD} and {name} are of two runs; gan.train goes on with {name}")
+        return state
+    return None
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds; `Damaged` where that is not what was written."""
+    with files.reading(path, advice=""):
+        with files.open_zip(path) as archive:
+            if not (sealed := durable.is_sealed(path)) and (bad := archive.testzip()):
+                raise ValueError(f"{bad} in it is not as it was written")
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        there = state.pop("format", 1)
-    except (OSError, MemoryError, UnicodeEncodeError):  # the last where the locale cannot say the path
-        raise
-    except Exception as error:  # zip, pickle, and files that C++ could not open
-        reason = str(error).splitlines()[0]
-        if "unable to" in reason:
-            raise OSError(f"{path} can't be read ({reason})") from None
-        raise _damaged(path, reason) from None
-    if there > FORMAT:
-        raise ValueError(f"{path} has format {there}, this gan knows up to {FORMAT}: go on with a newer one")
-    if there == 1:  # the first edition's
-        counts = state.pop("averaged", {})
-        averages = state.get("averages", {}).items()
-        state["averages"] = {d: {"weights": w, "updates": counts.get(d, 1)} for d, w in averages}
-        state["random"] = {"cpu": state.pop("rng"), "cuda": state.pop("rng_cuda", None)}
+        if (there := state.pop("format", 1)) > FORMAT:
+            raise ValueError(
+                f"{path} has format {there}, this gan knows up to {FORMAT}: go on with a newer one"
+            )
+        if there == 1:  # the first edition's
+            counts = state.pop("averaged", {})
+            averages = state.get("averages", {}).items()
+            state["averages"] = {d: {"weights": w, "updates": counts.get(d, 1)} for d, w in averages}
+            state["random"] = {"cpu": state.pop("rng"), "cuda": state.pop("rng_cuda", None)}
+        if there <= 2:
+            state |= {"record": read_record(path.parent), "epoch": {}}
+        elif not sealed:
+            raise ValueError("its checksum is missing")
+        _check(state["record"], state["history"])
+    if not sealed:
+        warnings.warn(f"{path}, of an earlier version, has no checksum: it may be damaged", stacklevel=4)
     return state
-
-
-class whole:
-    """``with whole(path) as part``: write to ``part``; it becomes ``path`` if all went well."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.part = path, path.with_name(f".{path.name}.part")
-
-    def __enter__(self) -> Path:
-        return self.part
-
-    def __exit__(self, kind: Any, *_: Any) -> None:
-        if kind is None:
-            os.replace(self.part, self.path)
-        else:
-            self.part.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, log_expit, xlog1py, xlogy
 
 Array = NDArray[np.float64]
 
@@ -41,9 +42,7 @@ def value(p_data: ArrayLike, p_g: ArrayLike, d: ArrayLike, dx: float = 1.0) -> f
     on = (a > 0) | (b > 0)
     if (bad := on & ~((d >= 0) & (d <= 1))).any():
         raise ValueError(f"d holds {d[bad][0]} where p_data + p_g > 0; D(x) must be in [0, 1]")
-    a, b, d = a[on], b[on], d[on]
-    with np.errstate(divide="ignore"):
-        return _sum(_times(a, np.log(d)) + _times(b, np.log1p(-d)), dx)
+    return _sum(xlogy(a[on], d[on]) + xlog1py(b[on], -d[on]), dx)
 
 
 def virtual_criterion(p_data: ArrayLike, p_g: ArrayLike, dx: float = 1.0) -> float:
@@ -52,7 +51,9 @@ def virtual_criterion(p_data: ArrayLike, p_g: ArrayLike, dx: float = 1.0) -> flo
     1 − D* is not formed: it would be 0, and C −∞, where p_g is 1e-17 of p_data.
     """
     a, b = _distributions(dx, p_data=p_data, p_g=p_g)
-    return _sum(_times(a, _log_fraction(a, b)) + _times(b, _log_fraction(b, a)), dx)
+    with np.errstate(invalid="ignore"):
+        logit = _log(a) - _log(b)  # D*'s
+    return _sum(_times(a, log_expit(logit)) + _times(b, log_expit(-logit)), dx)
 
 
 def kl(p: ArrayLike, q: ArrayLike, dx: float = 1.0) -> float:
@@ -66,8 +67,7 @@ def jensen_shannon(p: ArrayLike, q: ArrayLike, dx: float = 1.0) -> float:
     """JSD(p ‖ q) = ½ KL(p ‖ m) + ½ KL(q ‖ m) with m = (p + q)/2, from 0 to log 2. Source: Eq. (6)."""
     p, q = _distributions(dx, p=p, q=q)
     t = 2 * optimal_discriminator(p, q) - 1  # p = m(1 + t), q = m(1 − t), and m cancels in the logarithms
-    with np.errstate(divide="ignore", invalid="ignore"):
-        integrand = _times(1 + t, np.log1p(t)) + _times(1 - t, np.log1p(-t))
+    integrand = xlog1py(1 + t, t) + xlog1py(1 - t, -t)
     return _sum(_times(p / 2 + q / 2, integrand), dx) / 2
 
 
@@ -84,7 +84,7 @@ def descend(p_data: ArrayLike, p_g: ArrayLike, steps: int, rate: float) -> Array
     at every step for every rate ≤ 1; at rate 1 a step is (p_g + p_data)/2. ValueError also where p_g
     is 0 and p_data is not: a product never leaves 0.
     """
-    a, b, on = _masses(p_data, p_g, steps, rate)
+    a, b, on = _masses(p_data, p_g, {"steps": steps}, {"rate": rate})
     path = np.zeros((steps + 1, *a.shape))
     path[0] = b
     log_a, log_b = _log(a[on]), _log(b[on])
@@ -109,20 +109,16 @@ def play(p_data: ArrayLike, p_g: ArrayLike, steps: int, rate: float, *, k: int, 
     Per unit of mass V's gradient in the logit is D* − D. D starts optimal; with k = 0 it stays as it
     is. Arguments and errors are those of `descend`. Source: Algorithm 1 and Proposition 2's condition.
     """
-    a, b, on = _masses(p_data, p_g, steps, rate)
-    if not isinstance(k, int | np.integer) or k < 0:
-        raise ValueError(f"k = {k} must be an integer ≥ 0")
-    if not (d_rate > 0 and math.isfinite(d_rate)):
-        raise ValueError(f"d_rate = {d_rate} must be a finite number > 0")
+    a, b, on = _masses(p_data, p_g, {"steps": steps, "k": k}, {"rate": rate, "d_rate": d_rate})
     path = Play(np.zeros((steps + 1, *a.shape)), np.full((steps + 1, *a.shape), np.nan))
     log_a, log_b = _log(a[on]), _log(b[on])
     logit = log_a - log_b
     for step in range(steps + 1):
         if step:
             for _ in range(k):
-                logit = logit + d_rate * (_sigmoid(log_a - log_b) - _sigmoid(logit))
+                logit = logit + d_rate * (expit(log_a - log_b) - expit(logit))
             log_b = _normalised(log_b + rate * np.logaddexp(0, logit))  # −log(1 − D) is a softplus
-        path.p_g[step][on], path.d[step][on] = np.exp(log_b), _sigmoid(logit)
+        path.p_g[step][on], path.d[step][on] = np.exp(log_b), expit(logit)
     return path
 
 
@@ -138,8 +134,7 @@ def _densities(**given: ArrayLike) -> list[Array]:
 
 
 def _distributions(dx: float, **given: ArrayLike) -> list[Array]:
-    if not (dx > 0 and math.isfinite(dx)):
-        raise ValueError(f"dx = {dx} must be a finite number > 0")
+    _check_positive("dx", dx)
     arrays = _densities(**given)
     for name, p in zip(given, arrays, strict=True):
         if not abs(_sum(p, dx) - 1) <= TOLERANCE:
@@ -149,16 +144,24 @@ def _distributions(dx: float, **given: ArrayLike) -> list[Array]:
     return arrays
 
 
-def _masses(p_data: ArrayLike, p_g: ArrayLike, steps: int, rate: float) -> tuple[Array, Array, NDArray]:
+def _masses(
+    p_data: ArrayLike, p_g: ArrayLike, counts: dict[str, int], rates: dict[str, float]
+) -> tuple[Array, Array, NDArray]:
     """The checked arguments of a path, and where p_g is not 0."""
     a, b = _distributions(1.0, p_data=p_data, p_g=p_g)
-    if not isinstance(steps, int | np.integer) or steps < 0:
-        raise ValueError(f"steps = {steps} must be an integer ≥ 0")
-    if not (rate > 0 and math.isfinite(rate)):
-        raise ValueError(f"rate = {rate} must be a finite number > 0")
+    for name, count in counts.items():
+        if not isinstance(count, int | np.integer) or count < 0:
+            raise ValueError(f"{name} = {count} must be an integer ≥ 0")
+    for name, rate in rates.items():
+        _check_positive(name, rate)
     if (stuck := (b == 0) & (a > 0)).any():
         raise ValueError(f"p_g is 0 where p_data is {a[stuck][0]:g}: a step multiplies p_g and can't move it")
     return a, b, b > 0
+
+
+def _check_positive(name: str, x: float) -> None:
+    if not (x > 0 and math.isfinite(x)):
+        raise ValueError(f"{name} = {x} must be a finite number > 0")
 
 
 def _sum(p: Array, dx: float) -> float:
@@ -173,16 +176,6 @@ def _times(p: Array, logarithm: Array) -> Array:
 def _log(p: Array) -> Array:
     with np.errstate(divide="ignore"):
         return np.log(p)
-
-
-def _log_fraction(p: Array, q: Array) -> Array:
-    """log(p / (p + q)) where p > 0, from logarithms, so that nothing is rounded to 0."""
-    with np.errstate(invalid="ignore"):
-        return -np.logaddexp(0, _log(q) - _log(p))
-
-
-def _sigmoid(s: Array) -> Array:
-    return np.exp(-np.logaddexp(0, -s))
 
 
 def _normalised(log_p: Array) -> Array:

@@ -10,17 +10,9 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
-from torch.distributions import (
-    Categorical,
-    Cauchy,
-    Distribution,
-    Independent,
-    Laplace,
-    MixtureSameFamily,
-    Normal,
-    Uniform,
-)
+from scipy.special import expit, log_expit
+from torch import Tensor, distributions, nn
+from torch.distributions import Cauchy, Distribution, Laplace, MixtureSameFamily, Normal, Uniform
 
 from . import data, theory
 from .nets import Discriminator, Generator
@@ -67,19 +59,19 @@ def _number(*values: float) -> Tensor:
 
 
 def _mixture(weights: list[float], components: Distribution) -> MixtureSameFamily:
-    return MixtureSameFamily(Categorical(_number(*weights)), components, validate_args=False)
+    return MixtureSameFamily(distributions.Categorical(_number(*weights)), components, validate_args=False)
 
 
 def _blobs(centres: Tensor, scale: float) -> MixtureSameFamily:
     """Round Gaussians of equal weight around ``centres`` (n, 2)."""
-    components = Independent(Normal(centres.double(), _number(scale)), 1)
+    components = distributions.Independent(Normal(centres.double(), _number(scale)), 1)
     return _mixture([1 / len(centres)] * len(centres), components)
 
 
-def _targets() -> dict[str, Target]:
-    angles = torch.arange(8).double() * math.pi / 4
-    steps = torch.arange(-2.0, 3.0)
-    line = [
+_angles, _steps = torch.arange(8).double() * math.pi / 4, torch.arange(-2.0, 3.0)
+TARGETS = {
+    target.name: target
+    for target in (
         Target("gaussian", Normal(_number(0), _number(1)), 4),
         Target("mixture", _mixture([0.7, 0.3], Normal(_number(-1.5, 1.5), _number(0.5))), 4),
         Target("laplace", Laplace(_number(0), _number(1)), 6),
@@ -89,15 +81,10 @@ def _targets() -> dict[str, Target]:
         Target(
             "intervals", _mixture([0.5, 0.5], Uniform(_number(-3, 2), _number(-2, 3), validate_args=False)), 4
         ),
-    ]
-    plane = [
-        Target("ring", _blobs(2 * torch.stack([angles.cos(), angles.sin()], 1), 0.1), 3),
-        Target("grid", _blobs(torch.cartesian_prod(steps, steps) * 2, 0.1), 5),
-    ]
-    return {target.name: target for target in [*line, *plane]}
-
-
-TARGETS = _targets()
+        Target("ring", _blobs(2 * torch.stack([_angles.cos(), _angles.sin()], 1), 0.1), 3),
+        Target("grid", _blobs(torch.cartesian_prod(_steps, _steps) * 2, 0.1), 5),
+    )
+}
 """On the line: gaussian N(0, 1); mixture 0.7 N(−1.5, ½²) + 0.3 N(1.5, ½²); laplace; uniform on (−1, 1);
 cauchy, whose tails are so heavy that it has no mean; far, N(6, 1), where no G starts; intervals
 (−3, −2) ∪ (2, 3), disjoint from uniform.
@@ -191,7 +178,7 @@ class Snapshot:
     @property
     def d(self) -> Array:
         """D over `x`."""
-        return np.exp(-np.logaddexp(0, -self.logit[1:-1]))
+        return expit(self.logit[1:-1])
 
     @property
     def d_star(self) -> Array:
@@ -201,8 +188,7 @@ class Snapshot:
     @property
     def value(self) -> float:
         """V(G, D), nats. Source: Eq. (3)."""
-        log_d, log_1_minus_d = -np.logaddexp(0, -self.logit), -np.logaddexp(0, self.logit)
-        return float(self.p_data @ log_d + self.p_g @ log_1_minus_d)
+        return float(self.p_data @ log_expit(self.logit) + self.p_g @ log_expit(-self.logit))
 
     @property
     def criterion(self) -> float:
@@ -226,14 +212,8 @@ def snapshot(generator: Generator, discriminator: Discriminator, target: Target,
     discriminator.train(was_training)
     width = _width(generator)
     z = torch.linspace(-width, width, 21, device=device)[:, None]
-    return Snapshot(
-        edges,
-        p_data,
-        p_g,
-        logit.double().cpu().numpy(),
-        z[:, 0].double().cpu().numpy(),
-        generator(z).flatten().double().cpu().numpy(),
-    )
+    rest = (values.flatten().double().cpu().numpy() for values in (logit, z, generator(z)))
+    return Snapshot(edges, p_data, p_g, *rest)
 
 
 def _width(generator: Generator) -> float:

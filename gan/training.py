@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -17,14 +15,17 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, keeping, runs
-from .algorithm1 import STATISTICS, Players, cap_norms
-from .engine import choose, enough_memory, iteration, join, mean, pick_device, processes, tell, works
-from .keeping import Averages, Checkpoints, Film, History, Part, RandomNumbers
-from .nets import Discriminator, Generator, marginal_bias, networks
+from . import data, files, keeping, runs, saving
+from .algorithm1 import Players, cap_norms
+from .engine import average, choose, enough_memory, iteration, join, pick_device, processes, tell
+from .keeping import Averages, Best, Epoch, Film, History, Part, RandomNumbers, trouble
+from .nets import Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
 from .runs import Run
+from .saving import Checkpoints, Pace, Signals, iterations
+
+TOGETHER = 32  # after so many updates, and at an epoch's end, many processes agree on what to do
 
 
 def train(
@@ -42,10 +43,10 @@ def train(
 ) -> Run:
     """Train ``recipe`` in the folder ``out`` and return the run. Source: Algorithm 1, §5.
 
-    A finished run is loaded; one that was stopped (Ctrl-C) goes on from its last checkpoint, with the same
-    result, bit for bit; ``overwrite`` starts again, and the old run goes when the new one has a checkpoint. A
-    new run may ``start`` from the weights of a shorter one of the same recipe, at its epoch and rate, with
-    fresh momenta and random numbers (run.json says so).
+    A finished run is loaded; one that was stopped (Ctrl-C, SIGTERM, SIGHUP, a kill) goes on from its last
+    good checkpoint, with the same result, bit for bit; ``overwrite`` starts again, and the old run goes when
+    the new one has a checkpoint. A new run may ``start`` from the weights of a shorter one of its recipe, at
+    its epoch and rate, with fresh momenta and random numbers (run.json says so).
     ``device`` is "auto" (CUDA, then MPS, then CPU) or a torch device, ``engine`` "auto" or one of
     `gan.engine.ENGINES`. ``after_epoch`` gets each epoch's number, from 1, and the game, which must stay as
     it is. ``averages`` are decays of more averages of G's weights to keep; they change nothing else.
@@ -53,23 +54,23 @@ def train(
 
     ValueError: ``out`` holds another run, or one of other data, ``start`` no beginning of this one, the batch
     exceeds the data, or a finished run lacks one of ``averages``. MemoryError: the networks are too large.
-    FloatingPointError: a loss is no longer finite; what checkpoint there is, is the last good one.
+    FloatingPointError: a loss, gradient or weight is no longer finite; what checkpoint there is, is good.
+    OSError: the folder can't be written any more. KeyboardInterrupt, SystemExit: it was stopped.
     """
-    if wrong := [decay for decay in averages if not 0 <= decay < 1]:
-        raise ValueError(f"averages = {wrong[0]}: a decay is at least 0 and less than 1")
     folder = Path(out)
     where, writes = join(pick_device(device), recipe.batch_size)
     choose(engine, where, updates=0)
-    there = tell(lambda: keeping.check(folder, recipe, overwrite))
-    dataset = _load(recipe, data_dir)
-    if there and tell(lambda: _finished(folder, recipe, dataset, averages)):
+    there = tell(lambda: saving.check(folder, recipe, averages, overwrite))
+    dataset = saving.load(recipe, data_dir)
+    if there and tell(lambda: saving.finished(folder, recipe, dataset, averages)):
         return Run.load(folder)
     begun = None if start is None else keeping.beginning(start, recipe, dataset)
-    with enough_memory(where), keeping.own(folder, where):
-        record, state = tell(lambda: _begin(recipe, folder, dataset, where, engine, begun, overwrite))
-        game = Game(recipe, dataset.split(recipe.valid)[0], where, averages, state)
-        tell(lambda: keeping.begin(folder, record, overwrite))
-        play(game, folder, record, after_epoch, progress and writes)
+    with enough_memory(where), saving.own(folder, where) as still:
+        begin = partial(saving.begin, recipe, folder, dataset, where, engine, begun, overwrite)
+        record, state, good = tell(begin)
+        saved = Checkpoints(folder, record, good, still)
+        make = partial(Game, recipe, dataset.split(recipe.valid)[0], where, averages)
+        play(make, state, saved, after_epoch, progress and writes)
     return tell(lambda: Run.load(folder))
 
 
@@ -90,40 +91,33 @@ class Game:
         self.recipe, self.images, self.device = recipe, images, device
         self.decays = (recipe.ema, *decays)
         self.history, self.film, self.random = History(), Film(), RandomNumbers(device)
-        done = len(state["history"]) if state else 0
+        self.best, self.epoch, self.record = Best(), Epoch(device), dict[str, Any]()
+        done = len(state["history"]) + bool(state.get("epoch")) if state else 0
         torch.manual_seed(recipe.seed)
         self._enter(make_players(recipe.stage(done)[0], images, device))
         if not state:
             self.film.take(0, self.generator)
             return
         for name, part in self.parts().items():
-            if name in state:
-                part.load_state_dict(state[name])
+            with files.reading(Path(f"{runs.CHECKPOINT}'s {name}"), advice=""):
+                part.load_state_dict(state[name]) if name in state else None
         if "random" not in state:  # of weights alone: not the numbers of the first epochs once more
             fresh = np.random.SeedSequence([recipe.seed, done]).generate_state(1, np.uint64)
             torch.manual_seed(int(fresh[0]))
 
     def _enter(self, players: Players) -> None:
-        self.players = players
+        self.players, self.generator, self.discriminator = players, players.generator, players.discriminator
         self.averages = Averages(players.generator, self.decays)
 
     def enter_second_stage(self, stage: Recipe) -> None:
         self._enter(second_stage(self.players, stage, self.images, self.device))
-
-    @property
-    def generator(self) -> Generator:
-        return self.players.generator
-
-    @property
-    def discriminator(self) -> Discriminator:
-        return self.players.discriminator
 
     def sampler(self, decay: float) -> Generator:
         """The G that is sampled from: the average of its weights with ``decay``, or with 0 as it is."""
         return self.averages[decay].module if decay else self.generator
 
     def parts(self) -> dict[str, Part]:
-        """All that decides what comes next, at the end of an epoch, and what is to be shown."""
+        """All that decides what comes next, after any update, and what is to be shown."""
         return {
             "generator": self.generator,
             "discriminator": self.discriminator,
@@ -132,64 +126,103 @@ class Game:
             "averages": self.averages,
             "history": self.history,
             "film": self.film,
+            "best": self.best,
+            "epoch": self.epoch,
             "random": self.random,
         }
 
+    def end_epoch(self) -> dict[str, float]:
+        """Add the row of the epoch under way, whose updates are done, to the history, and film it."""
+        row = self.history.add(average([self.epoch.sums / self.epoch.done])[0], self.epoch.seconds)
+        self.epoch.done = 0
+        self.film.take(len(self.history), self.sampler(self.recipe.ema))
+        return row
+
+    def trouble(self) -> str:
+        """What is not finite, in words; "" where all is."""
+        return trouble(self.players, self.epoch)
+
 
 def play(
-    game: Game,
-    folder: Path,
-    record: dict[str, Any],
+    make: Callable[[dict[str, Any] | None], Game],
+    state: dict[str, Any] | None,
+    checkpoints: Checkpoints,
     after_epoch: Callable[[int, Game], None] | None,
     progress: bool,
 ) -> None:
-    """The loop: epoch by epoch, to the recipe's last one; its files stand in ``folder``."""
-    recipe, engine, done = game.recipe, runs.latest(record)["engine"], len(game.history)
+    """The loop: update by update, to the recipe's last one, of the game that ``make`` makes of a state."""
+    game, look = make(state), Pace()
+    recipe, game.record = game.recipe, checkpoints.record
+    engine, n = runs.latest(checkpoints.record)["engine"], iterations(recipe, len(game.images))
+    length = {"total": recipe.epochs * n, "initial": len(game.history) * n + game.epoch.done}
+    with tqdm(**length, unit="it", disable=not progress, leave=False) as bar, Signals() as signals:
+        for epoch in steps(game, engine):
+            bar.update()
+            end = game.epoch.done == n
+            if processes() > 1 and not end and game.epoch.done % TOGETHER:
+                continue
+            due = partial(checkpoints.due, end), partial(look.due, saving.LOOK_EVERY, saving.LOOKED_IN)
+            signal, saves, looks = tell(lambda: (signals.received, *(ask() for ask in due)))  # noqa: B023
+            must = bool(signal) or (end and epoch == recipe.epochs)
+            if looks or saves or must or end:
+                with look.measured():
+                    trouble = tell(game.trouble)
+                if trouble:
+                    twin = make(checkpoints.last(recipe, state))
+                    raise FloatingPointError(_diverged(game, trouble, twin, engine, checkpoints))
+            if end:
+                row = game.end_epoch()
+                if after_epoch:
+                    after_epoch(epoch, game)
+                bar.set_postfix_str(f"epoch {epoch}, V {row['value']:.3f}, −log 4 {-math.log(4):.3f}")
+            if saves or must:
+                checkpoints.save(game.parts(), end=end, must=must)
+            signals.obey(signal)
+        signals.obey(signals.received)
+
+
+def steps(game: Game, engine: str) -> Iterator[int]:
+    """Play on; after each update, with the game whole, yields its epoch, which the caller is to end."""
+    recipe, under_way = game.recipe, game.epoch
     x = data.resident(game.images, game.device)
-    n = iterations(recipe, len(x))
-    iterate = iteration(game.players, recipe.updates, engine, game.device)
-    checkpoints = Checkpoints(folder, record)
-    length = {"total": recipe.epochs * n, "initial": done * n}
-    with tqdm(**length, unit="it", disable=not progress, leave=False) as bar:
-        for epoch in range(done + 1, recipe.epochs + 1):
-            start = time.perf_counter()
-            stage, number = recipe.stage(epoch)
+    iterate = None
+    for epoch in range(len(game.history) + 1, recipe.epochs + 1):
+        stage, number = recipe.stage(epoch)
+        if not under_way.done:
             if number == 1 < epoch:
                 game.enter_second_stage(stage)
-                iterate = iteration(game.players, recipe.updates, engine, game.device)
-            totals = torch.zeros(len(STATISTICS), device=game.device)
-            for statistics in updates(iterate, game.players, recipe, x, number):
-                totals += statistics
-                game.averages.follow()
-                bar.update()
-            row = game.history.add(epoch, mean(totals / n), time.perf_counter() - start)
-            if not all(map(math.isfinite, row.values())):
-                raise FloatingPointError(_diverged(folder, recipe, row))
-            game.film.take(epoch, game.sampler(recipe.ema))
-            if after_epoch:
-                after_epoch(epoch, game)
-            bar.set_postfix_str(f"epoch {epoch}, V {row['value']:.3f}, −log 4 {-math.log(4):.3f}")
-            checkpoints.save(game.parts(), now=epoch == recipe.epochs)
+                iterate = None
+            under_way.begin(shuffled(len(x)))
+        iterate = iterate or iteration(game.players, recipe.updates, engine, game.device)
+        order, done = under_way.order, under_way.done
+        for statistics in updates(iterate, game.players, recipe, x, number, order, done):
+            under_way.add(statistics)
+            game.averages.follow()
+            yield epoch
 
 
-def iterations(recipe: Recipe, images: int) -> int:
-    """How many iterations an epoch has: each has k minibatches, the last of which may be smaller.
-
-    Many processes leave out what they can't share equally.
-    """
-    return -(-(images - images % processes()) // recipe.batch_size) // recipe.k
+def shuffled(n: int) -> Tensor:
+    """The indices of ``n`` images in random order, but for what many processes can't share equally."""
+    return torch.randperm(n)[: n - n % processes()]
 
 
 def updates(
-    iterate: Callable[[Sequence[Tensor]], Tensor], players: Players, recipe: Recipe, x: Tensor, epoch: int
+    iterate: Callable[[Sequence[Tensor]], Tensor],
+    players: Players,
+    recipe: Recipe,
+    x: Tensor,
+    epoch: int,
+    order: Tensor | None = None,
+    done: int = 0,
 ) -> Iterator[Tensor]:
     """Epoch ``epoch`` of its stage: every row of ``x`` once, in random order, but for an iteration not full.
 
-    Yields each iteration's statistics as they are, on the device; nothing here waits for it.
+    That is the ``order`` of one of which so many iterations are ``done``, or a new one. Yields each
+    iteration's statistics as they are, on the device; nothing here waits for it.
     """
     size, n = recipe.batch_size * recipe.k, iterations(recipe, len(x))
-    order = torch.randperm(len(x))[: len(x) - len(x) % processes()].to(x.device)
-    for i in range(n):  # line 1 of Algorithm 1
+    order = (shuffled(len(x)) if order is None else order).to(x.device)
+    for i in range(done, n):  # line 1 of Algorithm 1
         _schedule(players, recipe, epoch, update=(epoch - 1) * n + i)
         rows = x[order[i * size : (i + 1) * size]]
         if rows.dtype == torch.uint8:
@@ -244,74 +277,23 @@ def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(network.parameters(), recipe.learning_rate, recipe.momentum, fused=True)
 
 
-def _load(recipe: Recipe, data_dir: str | os.PathLike[str] | None) -> data.Dataset:
-    """The recipe's data set, which must fill an iteration."""
-    if processes() > 1:
-        tell(lambda: bool(data.load(recipe.dataset, data_dir)))  # one downloads, and then each reads
-    dataset = data.load(recipe.dataset, data_dir)
-    there, needed = len(dataset.split(recipe.valid)[0]), recipe.batch_size * recipe.k
-    if needed > there:
-        raise ValueError(
-            f"batch_size = {recipe.batch_size} with k = {recipe.k} needs {needed} training images; "
-            f"{dataset.name} has {there}"
-        )
-    return dataset
-
-
-def _finished(folder: Path, recipe: Recipe, dataset: data.Dataset, averages: Sequence[float]) -> bool:
-    """Whether nothing is left to train in ``folder``; ValueError where its run can't be gone on with."""
-    run = Run.load(folder)
-    run.compare(dataset)
-    finished = run.finished and run.recipe == recipe
-    published = "metrics" in run.record
-    if not (folder / runs.CHECKPOINT).exists() and not (finished and published):
-        weights = (folder / "discriminator.safetensors").exists()
-        place = ("in another folder" + f", start={folder}" * weights) if published else "with overwrite=True"
-        raise ValueError(
-            f"{folder} has {len(run.history)} epochs and no {runs.CHECKPOINT} to go on from: train {place}"
-        )
-    for decay in averages if finished else ():
-        run.averaged(decay)
-    return finished
-
-
-def _diverged(folder: Path, recipe: Recipe, row: dict[str, float]) -> str:
-    """What losses that are no longer finite mean for the run in ``folder``, and what may help."""
-    kept = (folder / runs.CHECKPOINT).exists()
-    return (
-        f"epoch {row['epoch']}: the losses are no longer finite ({row}); "
-        f"{f'{folder} keeps the last good checkpoint; ' if kept else ''}a smaller rate may help"
-        f"{' in another folder' if kept else ''}, learning_rate={recipe.learning_rate / 2:g}"
-    )
-
-
-def _begin(
-    recipe: Recipe,
-    folder: Path,
-    dataset: data.Dataset,
-    device: torch.device,
-    engine: str,
-    begun: Run | None,
-    overwrite: bool,
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """run.json to go on with, and the state: a checkpoint's, or what is known of ``begun``'s, or none."""
-    n = iterations(recipe, len(dataset.split(recipe.valid)[0]))
-    record = runs.new_record(recipe, device, dataset)
-    if processes() > 1:
-        record["device"] = f"{processes()} × {record['device']}"
-    state = None if overwrite else runs.read_checkpoint(folder)
-    before = runs.read_record(folder) if state else {}
-    kept = runs.latest(before).get("engine", "eager")
-    if engine == "auto" and state and works(kept, device):
-        engine = kept
-    record["engine"] = choose(engine, device, recipe.epochs * n)
-    if state:
-        if engine == "auto":
-            was = f"{folder} was run as {kept!r}, which does not work here"
-            warnings.warn(f"{was}: it goes on as {record['engine']!r}", stacklevel=4)
-        record = runs.resumed_record(before, record, len(state["history"]))
-    elif begun:
-        weights = "float32" if (begun.folder / runs.CHECKPOINT).exists() else "rounded"
-        record = runs.resumed_record(begun.record, record, len(begun.history), weights)
-        state = keeping.known_state(begun, n)
-    return record, state
+def _diverged(game: Game, trouble: str, twin: Game, engine: str, checkpoints: Checkpoints) -> str:
+    """What is no longer finite since which update: a ``twin``, as it was saved last, plays on to there."""
+    recipe, n = game.recipe, iterations(game.recipe, len(game.images))
+    epoch, update = len(game.history) + 1, game.epoch.done
+    for there in steps(twin, engine):
+        found, done = tell(twin.trouble), twin.epoch.done
+        if found:
+            trouble, epoch, update = found, there, done
+        if found or (there, done) == (epoch, update):  # or it did not come again
+            break
+        if done == n:
+            twin.end_epoch()
+    tips = f"learning_rate={recipe.learning_rate / 2:g}"
+    tips += ", or precision=fp32" * (recipe.precision == "bf16")
+    tips += ", or max_norm=2" * (not recipe.max_norm and not recipe.g_deconv)
+    where = f"update {(epoch - 1) * n + update:,} (epoch {epoch})"
+    if not checkpoints.keep:
+        return f"{trouble} at {where}: what may help: {tips}"
+    kept = f"{checkpoints.folder} keeps the last good checkpoint"
+    return f"{trouble} at {where}: {kept}; what may help in another folder: {tips}"

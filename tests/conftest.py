@@ -36,6 +36,13 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
+@pytest.fixture(autouse=True)
+def _unsynced(request, monkeypatch):
+    """What tests write need not outlast a power cut, and waiting for the disk takes most of their time."""
+    if "synced" not in request.keywords:
+        monkeypatch.setattr("gan.durable.os.fsync", lambda number: None)
+
+
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A folder to stand in, with a book/results/ of its own."""

@@ -6,8 +6,8 @@ import json
 import pytest
 
 import gan
-from gan import parzen, runs
-from gan.book import tables
+from gan import parzen, saving
+from gan.book import followed
 from gan.book.ablation import follow
 
 TINY = {"epochs": 4, "g_hidden": (16, 16), "d_hidden": (12, 12), "valid": 600, "batch_size": 300}
@@ -63,7 +63,7 @@ def test_a_sweep_that_was_stopped_before_it_was_kept_looks_again(tmp_path, monke
 
     recipe, how = gan.recipe("digits", **TINY), {"every": 2, "results": tmp_path / "s", "progress": False}
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "save", stop)
+        patch.setattr(saving, "save", stop)
         with pytest.raises(KeyboardInterrupt):
             follow(recipe, tmp_path / "run", **how)
     before = json.loads((tmp_path / "s/run.json").read_text())["scores"]
@@ -134,19 +134,19 @@ def test_the_ablation_has_a_row_for_each_sweep_and_the_plain_recipe_first(tmp_pa
         json.dumps(plain | {"recipe": {**plain["recipe"], "name": "digits"}})
     )
     monkeypatch.chdir(tmp_path)
-    sweeps = tables.sweeps("mnist")
+    sweeps = followed.sweeps("mnist")
     assert [one["scores"] for one in sweeps] == [one["scores"] for one in (plain, minimax, both)]
-    table = tables.ablation(sweeps, epoch=40)
+    table = followed.ablation(sweeps, epoch=40)
     assert table["改动"].tolist() == ["无（作者的配方）", "loss = minimax", "k = 2，updates = alternating"]
     assert table["最后的权重"].tolist() == ["128.4", "−5.2", "100.0"]
     assert table["平均，0.9999"].tolist() == ["228.6", "–", "–"]
     with pytest.raises(FileNotFoundError, match=r"sweep.*no book/results/sweep/faces\.json"):
-        tables.sweeps("faces")
+        followed.sweeps("faces")
 
 
 def test_what_is_chosen_is_best_on_the_mean_over_seeds_and_not_for_one_of_them():
     one = record([(10, 0.0, 50.0), (10, 0.9, 80.0), (20, 0.0, 60.0), (20, 0.9, 70.0), (30, 0.9, 95.0)])
     other = record([(10, 0.0, 52.0), (10, 0.9, 60.0), (20, 0.0, 61.0), (20, 0.9, 78.0)], seed=1)
     better = record([(20, 0.9, 500.0)], loss="minimax")
-    assert tables.chosen([one, other, better]) == (20, 0.9, 74.0)
-    assert tables.chosen([one, better]) == (30, 0.9, 95.0)
+    assert followed.chosen([one, other, better]) == (20, 0.9, 74.0)
+    assert followed.chosen([one, better]) == (30, 0.9, 95.0)

@@ -2,12 +2,16 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
+import build
+import home
 import nbformat
 import papermill
 import papermill.cli
@@ -16,9 +20,6 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book"))
-import build  # noqa: E402
-import home  # noqa: E402
 
 CONFIG = """
 title: Toy
@@ -230,6 +231,52 @@ def test_the_site_is_rendered_anew_only_where_it_changed(toy, monkeypatch):
     assert "3 0.125 True" in one.read_text("utf-8")
     assert (one.stat().st_mtime_ns > dates[0], two.stat().st_mtime_ns > dates[1]) == (True, False)
     assert not (toy / "_build/source/book/stale.md").exists()
+
+
+@pytest.mark.slow
+def test_an_error_that_sphinx_only_tells_of_fails_and_is_named(tmp_path, capfd):
+    source = tmp_path / "source"
+    (source / "book").mkdir(parents=True)
+    (source / "_config.yml").write_text(CONFIG)
+    (source / "_toc.yml").write_text("format: jb-book\nroot: book/one\n")
+    (source / "book/one.md").write_text("# 一\n\n```{figure}\n```\n")
+    assert build.render(tmp_path, source) == 1
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"jupyter-book failed: \S+/one\.md:3: ERROR: Directive 'figure': .*", last)
+
+
+def test_pages_offer_the_pdf_where_there_is_one(tmp_path, monkeypatch, capsys):
+    html = tmp_path / "html"
+    page, plain, offered = html / "book/a.html", html / "book/b.html", html / "_downloads/gan-book.pdf"
+    page.parent.mkdir(parents=True)
+    page.write_text('<p>全书：<span class="offered-pdf"></span></p>')
+    plain.write_text("<p></p>")
+    browser, status = None, 0
+
+    def printing(arguments):
+        assert arguments[:1] == [str(html)]
+        output = Path(arguments[2])
+        output.parent.mkdir(exist_ok=True)
+        output.write_bytes(b"%" * 2_600_000)
+        return status
+
+    fake = SimpleNamespace(find_browser=lambda: browser, main=printing)
+    monkeypatch.setitem(sys.modules, "pdf", fake)
+    before = page.read_text()
+    assert build.offer_pdf(html) == 0 and page.read_text() == before and not offered.exists()
+    assert "no PDF: Chromium" in capsys.readouterr().out
+    browser = ("chromium", "chromedriver")
+    for _ in range(2):
+        assert build.offer_pdf(html) == 0
+        assert (
+            page.read_text().count('href="../_downloads/gan-book.pdf"') == 1
+            and "（3 MB）" in page.read_text()
+        )
+        assert offered.stat().st_size == 2_600_000 and plain.read_text() == "<p></p>"
+    status = 1
+    assert build.offer_pdf(html) == 1
+    browser = None
+    assert build.offer_pdf(html) == 0 and page.read_text() == before and not offered.exists()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "book").glob("*.ipynb")), ids=lambda path: path.name)

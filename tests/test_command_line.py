@@ -19,7 +19,8 @@ from gan import __main__ as command_line
 from gan import engine, runs
 from gan.__main__ import main, typed
 from gan.book import tables, yardsticks
-from gan.book.tables import check_parameters, recipe_table
+from gan.book.opening import check_parameters
+from gan.book.tables import recipe_table
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ["-p", "epochs", "2", "-p", "batch_size", "300", "-p", "seed", "3"]
@@ -52,7 +53,11 @@ def test_evaluate_says_how_well_the_last_weights_do_on_the_validation_split(tmp_
     expected = gan.parzen.evaluate(last, valid[:150], valid[150:])
     assert float(shown["mean"]) == pytest.approx(expected.mean, rel=1e-9)
     assert (shown["split"], shown["n_valid"], shown["n_test"]) == ("valid", "150", "150")
-    for wrong, words in ((["--split", "train"], "--split 'train'"), (["--average", "0.5"], "decay 0.5")):
+    for wrong, words in (
+        (["--split", "train"], "--split 'train'"),
+        (["--average", "0.5"], "decay 0.5"),
+        (["--z-seed", "-1"], "-1 is no seed: one is at least 0"),  # and not the recipe's seed = -1
+    ):
         assert main(["evaluate", folder, *wrong]) == 2
         out, err = capsys.readouterr()
         assert not out and err.startswith("gan: ") and words in err and err.count("\n") == 1
@@ -210,6 +215,7 @@ def test_the_books_table_explains_every_field_of_a_recipe():
     assert gan.Recipe.model_fields.keys() - shown == {
         *("name", "g_batch_norm", "g_output_init", "g_output_sparse", "g_sigmoid_bias", "g_bias_init"),
         *("g_deconv", "second_stage_after", "g_front", "g_front_activations", "d_conv", "max_norm", "ema"),
+        *("k", "beta2"),  # of a simultaneous update, of momentum
     }
     assert "ema" in recipe_table(gan.recipe("mnist"), gan.recipe("digits", ema=0.9))["设置"].iloc[-1]
 

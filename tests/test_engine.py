@@ -7,22 +7,19 @@ import socket
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
+import peers
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 import gan
-from gan import algorithm1, data, engine, keeping, runs, training
+from gan import algorithm1, data, engine, runs, saving, training
 from gan.__main__ import main
 from gan.algorithm1 import Players
 from gan.nets import Discriminator, Generator
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-import peers
 
 CPU = torch.device("cpu")
 SMALL = (20, (64, 64), (1, 8, 8), (24, 24))
@@ -288,7 +285,7 @@ def test_a_fast_run_is_repeatable_stops_cleanly_and_goes_on(request, device, how
 
         return iteration
 
-    monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(saving, "SAVE_EVERY", 0.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(training, "iteration", interrupted)
         train(epochs(3), tmp_path / "3", device, engine=how)

@@ -11,7 +11,7 @@ import torch
 from test_training import assert_same_weights, train
 
 import gan
-from gan import keeping, runs
+from gan import durable, keeping, runs
 from gan.nets import Generator
 
 OLD = Path(__file__).parent / "fixtures" / "eef538b"
@@ -22,6 +22,9 @@ OLD = Path(__file__).parent / "fixtures" / "eef538b"
 def old(tmp_path):
     shutil.copytree(OLD, tmp_path / "old")
     return tmp_path / "old"
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*of an earlier version, has no checksum")
 
 
 def whole(run, out):
@@ -68,11 +71,22 @@ def test_a_published_run_of_the_first_edition_is_loaded_and_gone_on_from(old, tm
 def test_a_checkpoint_of_a_later_format_is_refused_in_one_line(old):
     path = old / "run" / runs.CHECKPOINT
     torch.save(torch.load(path, weights_only=True) | {"format": 99}, path)
-    with pytest.raises(
-        ValueError, match="has format 99, this gan knows up to 2: go on with a newer one"
-    ) as e:
-        gan.Run.load(old / "run")
-    assert "\n" not in str(e.value) and path.exists()
+    recipe = gan.recipe("digits")
+    for load in (lambda: gan.Run.load(old / "run"), lambda: train(recipe, old / "run")):
+        with pytest.raises(ValueError, match=r"has format 99, .* up to 3: go on with a newer one") as e:
+            load()
+        assert "\n" not in str(e.value) and path.exists()
+
+
+def test_a_checkpoint_of_an_earlier_version_says_that_it_has_no_checksum(old, tmp_path):
+    with pytest.warns(
+        UserWarning, match=r"checkpoint\.pt, of an earlier version, has no checksum: it may be dam"
+    ):
+        run = gan.Run.load(old / "run")
+    train(run.recipe.model_copy(update={"epochs": 3}), old / "run")
+    assert not durable.is_sealed(old / "run" / runs.BEFORE) and durable.is_sealed(
+        old / "run" / runs.CHECKPOINT
+    )
 
 
 def test_a_checkpoint_says_its_format_and_is_the_sum_of_its_parts(old, tmp_path):
@@ -80,7 +94,8 @@ def test_a_checkpoint_says_its_format_and_is_the_sum_of_its_parts(old, tmp_path)
     games = []
     run = train(recipe, tmp_path / "run", averages=[0.5], after_epoch=lambda epoch, game: games.append(game))
     state = torch.load(run.folder / runs.CHECKPOINT, weights_only=True)
-    assert state.pop("format") == runs.FORMAT == 2
+    assert state.pop("format") == runs.FORMAT == 3
+    assert state.pop("record") == json.loads((run.folder / runs.RECORD).read_text())
     assert state.keys() == games[0].parts().keys()
     assert json.loads((run.folder / runs.RECORD).read_text())["recipe"]["ema"] == 0.9
 
@@ -102,7 +117,7 @@ def test_a_part_put_back_gives_the_state_it_was_given(name):
         torch.nn.init.normal_(generator.layers[0].weight)
         part.follow()
     elif name == "history":
-        part.add(1, torch.arange(5.0), 0.5)
+        part.add(torch.arange(5.0), 0.5)
     elif name == "film":
         part.take(3, generator)
         part.take(4, generator)  # not one of FILMED

@@ -4,28 +4,24 @@ import copy
 import json
 import math
 import re
-import sys
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import english
+import ledger
 import numpy as np
 import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
-sys.path.insert(0, str(BOOK / "_ext"))
-try:
-    import ledger
-finally:
-    sys.path.remove(str(BOOK / "_ext"))
 
 LEDGER = ledger.read(BOOK / "claims.yml")
 CLAIMS = LEDGER["claims"]
 SECTIONS = ["abstract", "1", "2", "3", "4.1", "4.2", "5-mnist", "5-faces", "5-cifar10", "5-parzen", "6", "7"]
-FIELDS = {"id", "section", "claim", "evidence", "verdict"}
+FIELDS = {"id", "section", "claim", "claim_en", "evidence", "verdict"}
 LABEL = re.compile(
     r"^\(([\w-]+)\)=$|^:(?:label|name): *([\w-]+) *$|^\$\$ \(([\w-]+)\)$|\"name\": \"(figure-\d)\"", re.M
 )
@@ -78,6 +74,13 @@ def resolves(kind: str, target: str) -> bool:
     return kind in ledger.KINDS and target in labels()
 
 
+def numbers(text: str) -> set[str]:
+    """What a claim has of numbers and formulas: a translation changes neither."""
+    formulas = re.findall(r"\$[^$]+\$", text)
+    plain = re.sub(r"\$[^$]+\$|\{[\w:]+\}`[^`]*`", " ", text)
+    return {*formulas, *re.findall(r"\d+(?:\.\d+)?", plain)}
+
+
 def problems(claim: dict[str, Any]) -> list[str]:
     """What is wrong with one claim, in words."""
     found = sorted(FIELDS - set(claim)) + sorted(set(claim) - FIELDS - {"source", "note", "check"})
@@ -85,6 +88,10 @@ def problems(claim: dict[str, Any]) -> list[str]:
         return [f"fields: {found}"]
     if not re.search(r"[\u4e00-\u9fff].*。$", claim["claim"], re.S):
         found.append("the claim is no Chinese sentence")
+    if not re.search(r"^[^\u4e00-\u9fff]*\.$", claim["claim_en"].strip()):
+        found.append("the claim is no English sentence")
+    if numbers(claim["claim"]) - numbers(claim["claim_en"]):
+        found.append("the English has other numbers")
     if claim["section"] not in LEDGER["sections"]:
         found.append(f"no section {claim['section']}")
     if claim.get("source", "paper") not in ledger.SOURCES:
@@ -147,6 +154,23 @@ def test_a_note_names_claims_by_their_numbers():
         named = re.findall(r"主张 (\d+) <claim-(\d+)>", claim.get("note", ""))
         assert all(shown == number and 1 <= int(number) <= len(CLAIMS) for shown, number in named)
         assert str(claim["id"]) not in dict(named), claim["id"]
+
+
+def test_the_english_ledger_is_the_ledger():
+    """The committed page is what its module writes; its numbers and verdicts are read back from its text."""
+    text = (BOOK / "ledger-en.md").read_text("utf-8")
+    assert text == english.page(), "make refresh, or python book/english.py"
+    verdicts = {english.VERDICTS[name][0]: name for name in ledger.VERDICTS}
+    assert len(verdicts) == len(ledger.VERDICTS) == len(english.VERDICTS)
+    found = re.findall(r"^\*\*(\d+)\. ([^*]+)\*\*.*\nEvidence: (.+)\.$", text, re.M)
+    assert [(int(number), verdicts[name]) for number, name, _ in found] == [
+        (claim["id"], claim["verdict"]) for claim in CLAIMS
+    ]
+    for claim, (*_, evidence) in zip(CLAIMS, found, strict=True):
+        for kind in ("run", "test"):
+            assert all(f"`{name}`" in evidence for name in ledger.links(claim, kind))
+    for name, count in re.findall(r"^\| ([A-Z][\w ]+) \| (\d+) \|", text, re.M):
+        assert sum(claim["verdict"] == verdicts[name] for claim in CLAIMS) == int(count)
 
 
 def users(texts: dict[str, str]) -> dict[str, list[str]]:
@@ -240,6 +264,7 @@ def of(verdict: str, **more: Any) -> dict[str, Any]:
         "id": 1,
         "section": "3",
         "claim": "一条主张。",
+        "claim_en": "A claim.",
         "evidence": [{"run": "mnist-plain"}, {"proof": "theorem-1"}, {"cite": "theis2016note"}],
         "verdict": verdict,
         "note": "说明。",
@@ -274,6 +299,9 @@ def check(fails: str = "部分复现", run: str = "mnist-plain", **bound: float)
         (of("已证明", section="8"), "no section 8"),
         (of("已证明", source="rumour"), "no source rumour"),
         (of("已证明", claim="A claim."), "no Chinese sentence"),
+        (of("已证明", claim_en="一条主张。"), "no English sentence"),
+        (of("已证明", claim="是 225 ± 2。", claim_en="It is 225 ± 3."), "other numbers"),
+        (of("已证明", claim="$p_g$ 收敛。", claim_en="It converges."), "other numbers"),
         (of("已证明", why="?"), "fields: ['why']"),
         (of("已复现", check=check(at_least=1)), None),
         (of("已复现", check=check(at_least=1000)), "follows 部分复现"),

@@ -2,17 +2,18 @@
 
 import copy
 import dataclasses
-import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import live
 import numpy as np
 import pytest
 import torch
@@ -32,9 +33,6 @@ pytestmark = pytest.mark.slow  # Node, TypeScript or a browser
 
 ROOT = Path(__file__).resolve().parents[1]
 LIVE, HERE = ROOT / "book/_static/live", ROOT / "tests/live"
-spec = importlib.util.spec_from_file_location("book_live", ROOT / "book/_ext/live.py")
-extension = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(extension)
 
 GAMES = [("adam", "minimax"), ("adam", "non_saturating"), ("sgd", "minimax"), ("sgd", "non_saturating")]
 LINE = [target.name for target in toy.TARGETS.values() if target.dimensions == 1]
@@ -244,8 +242,10 @@ def test_oscillation_passes_the_goal_again_and_again() -> None:
     assert max(means) > 9 and min(means[means.index(max(means)) :]) < 5
 
 
-def test_collapse_loses_modes() -> None:
-    for left in node("collapse"):
+def test_collapse_loses_modes_from_every_seed() -> None:
+    seeds = node("collapse")
+    assert len(seeds) == 5
+    for left in seeds:
         lesser = np.minimum(left, 1 - np.array(left))  # of two modes of 0.7 and 0.3
         assert np.mean(lesser < 0.05) > 0.9
         assert min(left) < 0.05 and max(left) > 0.95  # it has been at either
@@ -262,7 +262,7 @@ def test_the_plane_is_covered_or_not_as_told() -> None:
 
 
 def test_modules_are_joined_in_order() -> None:
-    joined = extension.join(
+    joined = live.join(
         {
             "a": 'import { two } from "./b.js"\n\nexport const four = two + two\n',
             "b": "const hidden = 2\nexport const two = hidden\nexport function three() { return 3 }\n",
@@ -278,7 +278,7 @@ def test_modules_are_joined_in_order() -> None:
 )
 def test_what_cannot_be_joined_is_refused(line: str) -> None:
     with pytest.raises(Exception, match=r"c\.js: can't be joined"):
-        extension.join({"a": "export const a = 1", "c": line})
+        live.join({"a": "export const a = 1", "c": line})
 
 
 def test_only_pages_with_a_widget_have_the_script(pages: dict[str, BeautifulSoup]) -> None:
@@ -292,7 +292,10 @@ def test_only_pages_with_a_widget_have_the_script(pages: dict[str, BeautifulSoup
             assert place.select_one(".live-static").get_text().strip(), page
         found += len(places)
     assert found >= 3
-    assert pages["book/index.html"].select_one(".live-static img[alt]")["src"].endswith(".svg")
+    for page in ("index", "adversarial-nets", "advantages"):
+        shown = pages[f"book/{page}.html"].select_one(".live-static img")
+        assert shown["src"].endswith(".svg") and len(shown["alt"]) > 20, page
+        assert len(pages[f"book/{page}.html"].select_one(".live-static").get_text().strip()) > 40, page
 
 
 # In the browser
@@ -327,14 +330,23 @@ def wait(browser: webdriver.Chrome) -> WebDriverWait:
     return WebDriverWait(browser, 20, 0.02)
 
 
+@contextmanager
+def beforehand(browser: webdriver.Chrome, script: str) -> Iterator[None]:
+    """On every page ``script`` comes before its own."""
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
 @pytest.fixture
 def hurried(browser: webdriver.Chrome) -> Iterator[None]:
     """Frames follow each other as fast as they can."""
     script = """requestAnimationFrame = (frame) => setTimeout(frame)
         cancelAnimationFrame = clearTimeout"""
-    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
-    yield
-    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    with beforehand(browser, script):
+        yield
 
 
 def open_widget(browser: webdriver.Chrome, url: str, *, anew: bool = True) -> None:
@@ -470,6 +482,48 @@ def test_every_control_changes_what_is_seen(browser: webdriver.Chrome, address: 
             again = browser.execute_async_script(PLAY_TO, 2)
             assert again == usual
     assert not complaints(browser)
+
+
+def test_where_workers_are_no_modules_the_page_trains_by_itself(
+    browser: webdriver.Chrome, address: str
+) -> None:
+    """There the type is not looked at, and `import` is no statement of a classic script."""
+    page = f"{address}book/adversarial-nets.html#figure1.seed=5"
+    open_widget(browser, page)
+    usual = browser.execute_async_script(PLAY_TO, 3)
+    classic = "Worker = class extends Worker { constructor(url) { super(url); globalThis.asked = true } }"
+    with beforehand(browser, classic):
+        open_widget(browser, page)
+        assert browser.execute_script("return asked")
+        assert browser.execute_async_script(PLAY_TO, 3) == usual
+
+
+@pytest.mark.parametrize(("frame", "moving"), [(3, 2), (50, 1)])
+def test_a_slow_film_is_drawn_coarsely_until_it_stops(
+    browser: webdriver.Chrome, address: str, frame: int, moving: int
+) -> None:
+    """By a clock that goes on by so many milliseconds in each frame, or a few times that."""
+    clock = f"""const [frame, clock] = [requestAnimationFrame, {{ now: 0 }}]
+        performance.now = () => clock.now
+        requestAnimationFrame = (then) => frame((at) => {{ clock.now += {frame}; then(at) }})"""
+    screen = {"width": 360, "height": 740, "deviceScaleFactor": 3, "mobile": True}
+    pixels = "const canvas = document.querySelector('.live canvas'); return canvas.width / canvas.clientWidth"
+
+    def shown(expected: int) -> None:
+        wait(browser).until(lambda b: b.execute_script(pixels) == expected)
+
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        with beforehand(browser, clock):
+            open_widget(browser, f"{address}book/adversarial-nets.html")
+            shown(2)
+            press(browser, "play")
+            wait(browser).until(lambda b: number(numbers(b)["g"]) > 12)  # four frames each
+            shown(moving)
+            press(browser, "play")
+            shown(2)
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.usefixtures("hurried")

@@ -1,6 +1,5 @@
 """The live widgets of §4 and of MNIST: what they compute is what gan computes; each control does its work."""
 
-import importlib.util
 import json
 import math
 import os
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
+import published
 import pytest
 import torch
 from bs4 import BeautifulSoup
@@ -64,16 +64,7 @@ def run() -> gan.Run:
 
 
 @pytest.fixture(scope="module")
-def published() -> Any:
-    spec = importlib.util.spec_from_file_location("published", ROOT / "book/_ext/published.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def files(published: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("live") / "mnist"
     published.write(RUN, folder)
     return folder

@@ -1,11 +1,10 @@
 """The networks against NumPy and against what §5's configuration says of them."""
 
 import math
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
+import peers
 import pytest
 import torch
 from scipy import stats
@@ -24,9 +23,6 @@ from gan.nets import (
     networks,
     stretch,
 )
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-import peers
 
 
 def count(network):
@@ -400,7 +396,7 @@ def test_sigmoid_layers_start_at_their_bias_and_others_do_not():
 def test_convolutional_maxout_is_the_largest_in_each_window_of_each_piece(kernel, pad, pool, stride, size):
     """Against loops over windows; the last ones reach over the edge, where nothing is."""
     torch.manual_seed(0)
-    layer = MaxoutConv(2, 3, 2, kernel, pad, pool, stride, init=0.5)
+    layer = MaxoutConv(2, (3, 2, kernel, pad, pool, stride), init=0.5)
     torch.nn.init.normal_(layer.conv.bias)
     x = torch.randn(4, 2, *size)
     w = layer.conv.weight.view(2, 3, 2, kernel, kernel)  # piece, channel

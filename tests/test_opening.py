@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -69,6 +70,7 @@ def test_every_parameter_of_a_notebook_is_checked_in_its_first_cells(path, monke
         ("adversarial-nets", "zoom epochs k batch_size"),
         ("convergence", "points starts steps rate g_rate k d_rate"),
         ("global-optimality", "pairs neighbourhood width n steps"),
+        ("mnist-lab", "seeds"),
         ("parzen", "stand_ins"),
         ("speed", "updates batch"),
     ],
@@ -117,6 +119,19 @@ def test_a_notebooks_own_fields_give_way_to_those_that_are_given():
     assert image_recipe("digits") == gan.recipe("digits")
     with pytest.raises(ValueError, match=r"recipe = 'mnits': here it must be one of images: mnist, .*digits"):
         image_recipe("mnits")
+
+
+def test_images_that_a_pages_small_networks_do_not_fit_lead_to_a_recipe_that_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_DATA_DIR", str(tmp_path))
+    for side in (8, 28):
+        x = np.random.default_rng(0).integers(0, 256, (40, side, side), dtype=np.uint8)
+        np.savez(tmp_path / f"mine{side}.npz", x_train=x, x_test=x)
+    path = ROOT / "book/cifar10.ipynb"
+    assert open_notebook(path, monkeypatch, "dataset = 'mine8'")["settings"].dataset == "mine8"
+    with pytest.raises(ValueError, match=r"g_deconv = .* \(1, 28, 28\) .*; -p recipe cifar10 has"):
+        open_notebook(path, monkeypatch, "dataset = 'mine28'")
+    found = open_notebook(path, monkeypatch, "dataset = 'mine28'; recipe = 'cifar10'")["settings"]
+    assert (found.name, found.dataset) == ("cifar10", "mine28")
 
 
 def test_the_steps_of_a_zoom_past_the_end_are_told(monkeypatch, capsys):

@@ -1,12 +1,12 @@
 """The book on paper: all of it, in order, every character, every link."""
 
-import importlib.util
 import os
 import re
 import unicodedata
 from collections import Counter
 from pathlib import Path
 
+import pdf
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -14,9 +14,6 @@ from pypdf import PdfReader
 from pypdfium2 import PdfDocument
 
 ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("book_pdf", ROOT / "book/pdf.py")
-pdf = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(pdf)
 
 PAGE = """<html><head><link rel="stylesheet" href="a.css"><script src="_static/mathjax/x.js"></script></head>
 <nav class="bd-links"><a class="reference internal" href="{own}">One</a><p class="caption">Part</p>
@@ -226,4 +223,39 @@ def test_what_is_missing_is_said_in_one_line(toy, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(pdf, "find_browser", lambda: None)
     assert pdf.main([str(toy), *output]) == 1
     assert capsys.readouterr().err == "a PDF needs Chromium (or Chrome) and chromedriver on PATH\n"
+    for error in (pdf.WebDriverException("renderer gone\nStacktrace"), pdf.HTTPError("renderer gone")):
+        monkeypatch.setattr(pdf, "render", lambda _, error=error: (_ for _ in ()).throw(error))
+        assert pdf.main([str(toy), *output]) == 1
+        assert capsys.readouterr().err == "Chromium did not print the book: renderer gone\n"
     assert not (tmp_path / "out/book.pdf").exists()
+
+
+def test_it_prints_again_only_where_something_changed(toy, tmp_path, monkeypatch, capsys):
+    class Written:
+        pages = ()
+
+        def write(self, path):
+            path.write_text("PDF")
+
+    printed = []
+    monkeypatch.setattr(pdf, "render", lambda document: (printed.append(document), []))
+    monkeypatch.setattr(pdf, "finish", lambda *_: Written())
+    output = tmp_path / "out/book.pdf"
+
+    def times():
+        printed.clear()
+        assert pdf.main([str(toy), "-o", str(output)]) == 0
+        assert ("unchanged, kept" in capsys.readouterr().out) == (not printed)
+        return len(printed)
+
+    assert (times(), times()) == (1, 0)
+    for file in ("book/i.png", "book/a.css"):  # what the pages refer to
+        (toy / file).write_text("new")
+        assert (times(), times()) == (1, 0), file
+    page = toy / "book/two.html"
+    page.write_text(page.read_text().replace("f</a>", "g</a>"))
+    assert (times(), times()) == (1, 0)
+    output.unlink()
+    assert (times(), times()) == (1, 0)
+    page.write_text(page.read_text().replace("</section>", '<span class="offered-pdf">PDF</span></section>'))
+    assert times() == 0, "what a page says of the PDF is not printed"

@@ -7,21 +7,16 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+import proofs
 from gan import theory
 
 ROOT = Path(__file__).resolve().parents[1]
 PROOFS = ROOT / "proofs"
-sys.path.insert(0, str(ROOT / "book/_ext"))
-try:
-    import proofs
-finally:
-    sys.path.remove(str(ROOT / "book/_ext"))
 FILES = re.findall(r"^(\w+)\.v$", (PROOFS / "_CoqProject").read_text(), re.M)
 FINITE = FILES[: FILES.index("Densities")]
 

@@ -129,6 +129,22 @@ def test_its_neighbours_are_the_nearest_training_images(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["mnist", "mnist-s1", "mnist-s2"])
+def test_its_samples_are_as_far_from_all_training_images_as_unseen_images_are(name):
+    run = load(name)
+    g, dataset = weights_of(run), real_data(run)
+    pool, unseen = (gan.data.as_samples(x, "unit") for x in (dataset.x_train, dataset.x_test[:300]))
+
+    def distances(images):
+        apart = images - pool[gan.data.nearest(images, pool)]
+        return np.linalg.norm(apart.reshape(len(apart), -1), axis=1)
+
+    found, expected = distances(g.sample(300, seed=0).numpy()), distances(unseen)
+    assert np.median(found) == pytest.approx(np.median(expected), rel=0.1)
+    assert found.min() > 0.5 * expected.min()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_its_parzen_figure_comes_out_again(name):
     run = load(name)

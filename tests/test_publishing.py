@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from hypothesis.extra.numpy import arrays
 from test_training import Interrupt, assert_rounded, assert_same_weights, tiny, train
 
 import gan
-from gan import algorithm1, keeping, layers, training
+from gan import algorithm1, durable, keeping, layers, saving, training
 from gan.__main__ import main
-from gan.book import ablation, places, publishing
+from gan.book import ablation, places, publishing, started
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:the best sigma")]
 FIELDS = {"d_init": 0.5, "learning_rate": 1.0, "momentum_epochs": 8}
@@ -26,7 +27,7 @@ FIELDS = {"d_init": 0.5, "learning_rate": 1.0, "momentum_epochs": 8}
 def stopped(tmp_path, monkeypatch):
     """A run of six epochs that was stopped in its fourth."""
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(keeping, "SAVE_EVERY", 0.0)
+        patch.setattr(saving, "SAVE_EVERY", 0.0)
         interrupt = Interrupt(algorithm1.ITERATIONS["simultaneous"], 14)
         patch.setitem(algorithm1.ITERATIONS, "simultaneous", interrupt)
         train(tiny(epochs=6, **FIELDS), tmp_path / "stopped")
@@ -152,10 +153,7 @@ def test_a_published_run_gives_way_to_its_own_recipe_alone_and_on_demand(runs_of
     assert there.read_bytes() == before and sorted(os.listdir(root)) == ["digits", "started.csv"]
     longer = train(tiny(epochs=2, **FIELDS), run.folder)
     assert len(publishing.publish(longer, "digits", root=root, replace=True).history) == 2
-    assert sorted(os.listdir(root / "digits"))[1] == "film.png" and sorted(os.listdir(root)) == [
-        "digits",
-        "started.csv",
-    ]
+    assert "film.png" in os.listdir(root / "digits") and sorted(os.listdir(root)) == ["digits", "started.csv"]
 
 
 @pytest.mark.parametrize(
@@ -187,29 +185,81 @@ def test_what_is_no_published_run_is_not_replaced(runs_of_two_recipes, tmp_path)
     assert (tmp_path / "results/mine/thesis.txt").exists()
 
 
-@pytest.mark.parametrize("failing", [1, 2])
-def test_a_run_is_in_its_place_whatever_fails_while_it_is_exchanged(
-    runs_of_two_recipes, tmp_path, monkeypatch, failing
+@pytest.mark.parametrize("swaps", [True, False])
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_run_and_its_line_are_in_place_whatever_fails_while_they_are_exchanged(
+    runs_of_two_recipes, tmp_path, monkeypatch, failing, swaps
 ):
+    """Where the system can exchange two folders in one step, and where it can't."""
     run, root = runs_of_two_recipes[0], tmp_path / "results"
     publishing.publish(run, "digits", root=root, weights="none")
-    before = (root / "digits/run.json").read_bytes()
-    done = []
+    before = [(root / name).read_bytes() for name in ("digits/run.json", "started.csv")]
+    longer, done = train(tiny(epochs=2, **FIELDS), run.folder), []
+    swap = durable._swap
 
-    def replace(old, new, rename=os.replace):
-        if "digits" in (Path(old).name, Path(new).name):
+    def fail(path):
+        if "digits" in path.name and ".part" not in path.name:
             done.append(1)
             if len(done) == failing:
                 raise KeyboardInterrupt
+
+    def replace(old, new, rename=os.replace):
+        fail(Path(new))
         rename(old, new)
 
-    monkeypatch.setattr(os, "replace", replace)
-    with pytest.raises(KeyboardInterrupt):
-        publishing.publish(run, "digits", root=root, weights="none", replace=True)
-    assert (
-        sorted(os.listdir(root)) == ["digits", "started.csv"]
-        and (root / "digits/run.json").read_bytes() == before
-    )
+    def exchange(new, place):
+        fail(place) if swaps else None
+        return swaps and swap(new, place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        patch.setattr(durable, "_swap", exchange)
+        fails = failing <= (1 if swaps else 2)
+        with pytest.raises(KeyboardInterrupt) if fails else nullcontext():
+            publishing.publish(longer, "digits", root=root, weights="none", replace=True)
+    assert sorted(os.listdir(root)) == ["digits", "started.csv"]
+    now = [(root / name).read_bytes() for name in ("digits/run.json", "started.csv")]
+    assert now == before if fails else not {*now} & {*before}
+    assert len(gan.Run.load(root / "digits").history) == 2 - fails and not started.problems(root)
+
+
+def test_what_a_kill_left_between_two_renames_is_put_back(runs_of_two_recipes, tmp_path):
+    run, root = runs_of_two_recipes[0], tmp_path / "results"
+    publishing.publish(run, "digits", root=root, weights="none")
+    (root / "digits").rename(root / ".digits.before")
+    (root / ".digits.part/digits").mkdir(parents=True)  # and what was to come in its place
+    with pytest.raises(ValueError, match="is published already"):
+        publishing.publish(run, "digits", root=root, weights="none")
+    assert sorted(os.listdir(root)) == ["digits", "started.csv"]
+
+
+@pytest.mark.parametrize(
+    "name", ["run.json", "history.csv", "generator.safetensors", "film.png", durable.SUMS]
+)
+@pytest.mark.parametrize("how", ["flipped", "cut", "gone", "another's"])
+def test_a_file_of_a_published_run_that_is_not_as_it_was_written_is_named(
+    runs_of_two_recipes, tmp_path, name, how
+):
+    for which in (0, 1):
+        publishing.publish(runs_of_two_recipes[which], f"run{which}", root=tmp_path / "results")
+    path, other = (tmp_path / "results" / run / name for run in ("run0", "run1"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    if how == "gone":
+        path.unlink()
+    elif how == "another's":
+        path.write_bytes(other.read_bytes())
+    else:
+        path.write_bytes(content if how == "flipped" else content[:9])
+    if (name, how) == (durable.SUMS, "gone"):  # as of a run that an earlier version published
+        assert gan.Run.load(path.parent).finished
+        return
+    with pytest.raises(
+        ValueError, match=r"is damaged or missing \(its checksum is not that in SHA256SUMS\)"
+    ) as e:
+        gan.Run.load(path.parent)
+    assert "\n" not in str(e.value)
+    assert gan.Run.load(other.parent).finished
 
 
 @pytest.mark.parametrize("decay", [0.5, 1.5, -1.0, float("nan")])
@@ -254,8 +304,11 @@ def test_a_sweep_keeps_the_weights_of_its_best_epoch(tmp_path, monkeypatch):
 
 
 def test_the_best_weights_are_not_kept_twice(tmp_path):
-    run = train(tiny(**FIELDS), tmp_path / "run")
-    ablation._keep_best(run.folder, run.generator, epoch=4)
+    def best(epoch, game):
+        game.best.keep(epoch, game.generator)
+
+    run = train(tiny(**FIELDS), tmp_path / "run", after_epoch=best)
+    assert run.best()[1] == 4
     public = publishing.publish(run, "digits", root=tmp_path / "results")
     assert public.best() is None and public.record["metrics"].keys() == {"parzen"}
 

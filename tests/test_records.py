@@ -1,19 +1,14 @@
 """book/_ext/results.py: what the page of records says of a run and a course, and how to make them again."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+import results
 
 import gan
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
-sys.path.insert(0, str(BOOK / "_ext"))
-try:
-    import results
-finally:
-    sys.path.remove(str(BOOK / "_ext"))
 
 
 def record(name="mnist", **more):

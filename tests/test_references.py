@@ -2,12 +2,12 @@
 
 import json
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pybtex.errors
 import pytest
+from bibliography import CitationStyle
 from pybtex.database import BibliographyData, Entry, parse_file
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
@@ -101,11 +101,6 @@ def test_nothing_is_there_twice():
 
 @pytest.mark.slow
 def test_a_year_tells_apart_what_else_would_be_cited_alike():
-    sys.path.insert(0, str(BOOK / "_ext"))
-    try:
-        from bibliography import CitationStyle
-    finally:
-        sys.path.remove(str(BOOK / "_ext"))
     style = CitationStyle().person
     names = {
         key: str(style.names("author", full=False).format_data({"entry": entry, "style": CitationStyle()}))

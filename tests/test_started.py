@@ -3,21 +3,16 @@
 import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+import results
 
 import gan
 from gan.__main__ import main
 from gan.book import started
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
-sys.path.insert(0, str(RESULTS.parent / "_ext"))
-try:
-    import results
-finally:
-    sys.path.remove(str(RESULTS.parent / "_ext"))
 
 
 def record(mean=218.64, when="2026-01-02", **fields):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import gan
-from gan.book import publishing, speed, tables, yardsticks
+from gan.book import followed, publishing, speed, tables, yardsticks
 
 BENCH = Path(__file__).resolve().parents[1] / "book/results/bench"
 RECORDS = sorted(BENCH.glob("*.json"))
@@ -53,10 +53,30 @@ def test_a_row_shows_its_contestants_in_their_order():
 def test_differences_are_the_fields_that_are_not_equal():
     one, other = gan.recipe("mnist"), gan.recipe("mnist", seed=1, k=2, updates="alternating")
     table = tables.differences({"甲": one, "乙": other})
-    assert table["甲"].tolist() == ["0", "1", "simultaneous"]
+    assert table["甲"].tolist() == ["0", "–", "simultaneous"]  # where k does nothing
     assert table["乙"].tolist() == ["1", "2", "alternating"]
     assert [name.split("（")[1] for name in table["设置"]] == ["seed）", "k）", "updates）"]
     assert tables.differences({"甲": one, "乙": one}).empty
+
+
+@pytest.mark.parametrize(
+    "field, idle, used",
+    [
+        ("scaling", {"dataset": "gaussian", "g_output": "linear"}, {"dataset": "mnist"}),
+        ("d_pieces", {"d_activation": "leaky_relu", "d_pieces": 1}, {"d_pieces": 2}),
+        ("k", {"updates": "simultaneous"}, {"updates": "alternating"}),
+        ("learning_rate_floor", {"learning_rate_decay": 1.0}, {"learning_rate_decay": 1.1}),
+        ("momentum_final", {"momentum_final": 0.5}, {"momentum_final": 0.6}),
+        ("momentum_epochs", {"momentum_final": 0.5}, {"momentum_final": 0.6}),
+        ("beta2", {"optimizer": "sgd"}, {"optimizer": "adam"}),
+    ],
+)
+def test_a_table_of_recipes_leaves_out_what_does_nothing(field, idle, used):
+    def shown(**fields):
+        table = tables.recipe_table(gan.recipe("mnist", **fields))
+        return table["设置"].str.contains(f"（{field}）").any()
+
+    assert (shown(**idle), shown(**used)) == (False, True)
 
 
 def test_likelihoods_show_one_sigma_or_one_for_each_fold():
@@ -184,14 +204,14 @@ def test_scores_are_of_what_was_published_and_of_nothing_else(alone):
 def test_the_best_epoch_is_the_runs_own_or_the_last_one_that_a_course_finds_best(alone):
     recipe = gan.recipe("mnist", epochs=40)
     publish(alone, "mnist", recipe, 40, parzen=3.0)
-    assert tables.best(gan.published("mnist")) is None  # nobody looked
+    assert followed.best(gan.published("mnist")) is None  # nobody looked
     publish_course(alone, "mnist", recipe, {20: 1.0, 40: 2.0})
-    found, epoch = tables.best(gan.published("mnist"))
+    found, epoch = followed.best(gan.published("mnist"))
     assert (found["mean"], epoch) == (3, 40)
     publish_course(alone, "mnist", recipe, {20: 2.5, 40: 2.0})
-    assert tables.best(gan.published("mnist")) is None  # those weights were not kept
+    assert followed.best(gan.published("mnist")) is None  # those weights were not kept
     publish(alone, "mnist-s1", recipe, 40, 20, parzen=3.0, parzen_best=4.0)
-    found, epoch = tables.best(gan.published("mnist-s1"))
+    found, epoch = followed.best(gan.published("mnist-s1"))
     assert (found["mean"], epoch) == (4, 20)
 
 
@@ -218,7 +238,7 @@ def test_gains_are_nats_for_each_hundred_epochs_at_the_rate_of_their_end():
         for e, d, m in [(100, 0.0, 160.0), (300, 0.0, 180.0), (300, 0.9, 240.0), (700, 0.0, 178.0)]
     ]
     record = {"recipe": recipe.model_dump(mode="json"), "scores": scores}
-    table = tables.gains([record], (100, 300, 700, 900), updates=500)
+    table = followed.gains([record], (100, 300, 700, 900), updates=500)
     assert table["轮"].tolist() == ["100–300", "300–700", "700–900"]
     assert table["种子 1"].tolist() == ["+10.0", "−0.5", "–"]
     assert table["学习率降到"][0] == f"{0.1 / 1.000004**150_000:.4f}"
@@ -252,16 +272,16 @@ def test_averages_are_told_by_window_peak_and_distance_from_the_last_weights():
     points += [(300, 0.0, 200.0), (300, 0.99, 225.0)]
     scores = [{"epoch": e, "decay": d, "mean": m} for e, d, m in points]
     recipe = gan.recipe("mnist", seed=2).model_dump(mode="json")
-    (row,) = tables.averages([{"recipe": recipe, "scores": scores}], updates=5).to_dict("records")
+    (row,) = followed.averages([{"recipe": recipe, "scores": scores}], updates=5).to_dict("records")
     assert list(row.values()) == [2, "20 轮", "230.0，第 200 轮", "60.0", "225.0，第 300 轮", "25.0"]
     lone = {"recipe": recipe, "scores": scores[::2]}
-    assert tables.averages([lone], updates=5).empty  # it has the last weights only
+    assert followed.averages([lone], updates=5).empty  # it has the last weights only
 
 
 def test_a_sweep_that_goes_on_is_told_as_far_as_it_was_followed():
     scores = [{"epoch": epoch, "decay": 0.0, "mean": 1.0} for epoch in (25, 50)]
     record = {"recipe": gan.recipe("mnist").model_dump(mode="json"), "scores": scores}
-    assert len(tables.swept(record).history) == 50
+    assert len(followed.swept(record).history) == 50
 
 
 def test_no_yardsticks_is_one_clear_line(alone):

@@ -174,7 +174,7 @@ def test_published_yardsticks_come_out_again(path, kind):
     train = gan.data.as_samples(dataset.split(recipe.valid)[0], recipe.scaling)
     samples = yardsticks.stand_ins(kind, train, seed=record["seeds"]["stand_ins"])
     (row,) = (row for row in record["rows"] if row["name"] == kind)
-    found = parzen.estimate_samples(recipe, samples, data_dir=folder)
+    found = parzen.estimate(recipe, samples, data_dir=folder)
     assert found["sigma"] == pytest.approx(row["estimate"]["sigma"])
     assert found["mean"] == pytest.approx(row["estimate"]["mean"], abs=1e-2)
     assert found["standard_error"] == pytest.approx(row["estimate"]["standard_error"], abs=1e-2)

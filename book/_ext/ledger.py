@@ -293,10 +293,17 @@ class Ledger(LedgerDirective):
             yield "说明", [note]
 
 
+def tell_language(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """The ledger in English (book/english.py) stands among Chinese pages: its language is for the ear."""
+    if page == "book/ledger-en":
+        context["body"] = context["body"].replace("<section", '<section lang="en"', 1)
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("ledger", Ledger)
     app.add_directive("claims", Claims)
     app.add_role("claim", Mark())
     app.connect("missing-reference", lead)
     app.connect("env-check-consistency", once)
+    app.connect("html-page-context", tell_language)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

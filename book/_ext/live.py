@@ -28,7 +28,7 @@ class live(nodes.General, nodes.Element):
 class Live(SphinxDirective):
     """`{live} NAME`, with `:cell: notebook.ipynb#id`, an SVG of that cell's outputs shown before the content.
 
-    `:settings:` is `key=value&…`, what the widget starts with; `:small:` asks for its small form.
+    `:small:` asks for the widget's small form.
     """
 
     required_arguments = 1
@@ -36,7 +36,6 @@ class Live(SphinxDirective):
     option_spec = {  # noqa: RUF012
         "cell": directives.unchanged_required,
         "alt": directives.unchanged_required,
-        "settings": directives.unchanged_required,
         "small": directives.flag,
     }
 
@@ -50,7 +49,7 @@ class Live(SphinxDirective):
             static += nodes.image(uri=uri, alt=self.options.get("alt", ""))
         self.state.nested_parse(self.content, self.content_offset, static)
         place = live("", static, widget=name)
-        place["settings"], place["small"] = self.options.get("settings", ""), "small" in self.options
+        place["small"] = "small" in self.options
         return [place]
 
     def drawing(self, file: str, cell: str) -> str:
@@ -70,8 +69,6 @@ class Live(SphinxDirective):
 
 def visit_live(self: Any, node: live) -> None:
     data = {"data-live": node["widget"]}
-    if node["settings"]:
-        data["data-settings"] = node["settings"]
     if node["small"]:
         data["data-small"] = ""
     self.body.append(self.starttag(node, "div", CLASS="live", **data))

@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import data, files, parzen, runs
+from .. import data, durable, files, parzen, runs
 from ..keeping import differing
-from ..layers import save_weights
-from ..nets import Generator
 from ..recipes import Recipe, parse
 from ..recipes import recipe as preset
 from ..training import Game, train
@@ -48,6 +46,8 @@ def follow(
     out = Path(out or runs.default_folder(recipe.model_copy(update={"epochs": own})))
     path = Path(results or places.results("results=FOLDER") / "sweep")
     path /= f"{files.plain_word(out.resolve().name)}.json"
+    if path.parent.is_file():
+        raise ValueError(f"{path.parent} is a file: the scores need a folder")
     scores = [] if overwrite else _before(path, recipe, data.load(recipe.dataset, data_dir).digest)
 
     def score(epoch: int, game: Game) -> None:
@@ -58,14 +58,14 @@ def follow(
         for decay in sorted({0.0, recipe.ema, *averages}):
             figure = parzen.estimate(recipe, game.sampler(decay), split="valid", data_dir=data_dir)
             if decay == recipe.ema and figure["mean"] > max(before, default=-math.inf):
-                _keep_best(out, game.sampler(decay), epoch)
+                game.best.keep(epoch, game.sampler(decay))
             kept = {key: figure[key] for key in ("mean", "standard_error", "sigma")}
             scores.append({"epoch": epoch, "decay": decay, **kept})
-        runs.write_json(path, runs.Run.load(out).record | {"scores": scores})
+        durable.write_json(path, game.record | {"scores": scores})
 
     how |= {"averages": averages, "overwrite": overwrite, "data_dir": data_dir}
     run = train(recipe, out, after_epoch=score, **how)
-    runs.write_json(path, run.record | {"scores": scores})
+    durable.write_json(path, run.record | {"scores": scores})
     return path
 
 
@@ -82,9 +82,3 @@ def _before(path: Path, recipe: Recipe, digest: str) -> list[dict[str, Any]]:
     else:
         return record["scores"]
     raise ValueError(f"{path} has the scores of {what}: choose another folder, or overwrite=True")
-
-
-def _keep_best(folder: Path, generator: Generator, epoch: int) -> None:
-    """Keep G's weights in ``folder``, in 16 bits, as those of the best epoch so far."""
-    with runs.whole(folder / runs.BEST) as part:
-        save_weights(part, generator.state_dict(), 16, epoch)

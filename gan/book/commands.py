@@ -13,6 +13,7 @@ from typing import Any
 
 import gan
 
+from .. import durable
 from . import places
 
 FOLLOWED = ("every", "results", "start", "overwrite")
@@ -95,7 +96,7 @@ def yardsticks(recipe: str, parameters: dict[str, Any], out: Path | None, **how:
     for row in record["rows"]:
         figure = row["estimate"]
         print(f"{row['name']:8} {figure['mean']:.1f} ± {figure['standard_error']:.1f} nats")
-    gan.runs.write_json(out, record)
+    durable.write_json(out, record)
     print(f"{out}: {record['seconds']:.0f} s")
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from IPython.core.getipython import get_ipython
 
+from .. import data
+from ..nets import networks
 from ..recipes import PRESETS, Recipe
 from ..recipes import recipe as preset_of
 from ..runs import find_result
@@ -67,7 +69,8 @@ def image_recipe(name: str, own: Mapping[str, Any] | None = None, /, **fields: A
     """The recipe of images that a notebook plays: ``name``, its fields replaced by the notebook's ``own``,
     and these by those of ``fields`` that are not None.
 
-    ValueError, one line, for a recipe or a data set of points, and for all that `gan.recipe` refuses.
+    ValueError, one line, for a recipe or a data set of points, for images of another size than the notebook's
+    ``own`` networks make, and for all that `gan.recipe` refuses.
     """
     known = [name for name in PRESETS if preset_of(name).dataset not in TARGETS]
     if name not in known:
@@ -76,6 +79,12 @@ def image_recipe(name: str, own: Mapping[str, Any] | None = None, /, **fields: A
     recipe = preset_of(name, **{**(own or {}), **given})
     if recipe.dataset in TARGETS:
         raise ValueError(f"dataset = {recipe.dataset!r} has points; here it must be one of images")
+    if own and recipe.dataset != preset_of(name).dataset:
+        shape = data.load(recipe.dataset).shape
+        try:
+            networks(recipe, shape)
+        except ValueError as error:
+            raise ValueError(f"{error}; -p recipe cifar10 has networks for images of any size") from None
     return recipe
 
 

@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from .. import data
+from .. import data, durable
 from ..keeping import differing, film_of
 from ..layers import pack, save_weights, unpack
 from ..nets import Generator
 from ..parzen import estimate
 from ..recipes import Recipe
-from ..runs import HISTORY, RECORD, Run, write_record
+from ..runs import BEFORE, HISTORY, RECORD, WITHIN, Run, write_record
 from . import figures, places, started
 
 LARGEST = 6_000_000  # bytes of a published network, more is not kept
@@ -63,20 +62,22 @@ def publish(
     place = root / places.name_of_run(name)
     dataset = _check(run, unfinished, weights, data_dir)
     recipe = _recipe(run, ema)
-    _check_place(place, recipe, replace)
     end = started.FINISHED if run.finished else started.STOPPED
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as scratch:
-        part = Path(scratch) / name
-        part.mkdir()
-        run = Run.load(_as_it_stands(run.folder, Path(scratch) / "run"))  # not the caller's networks
-        record = run.record | {"recipe": recipe.model_dump(mode="json")}
-        run = dataclasses.replace(run, recipe=recipe, record=record)
-        _write(part, run, dataset, z_seed, weights, film_of(run) if ema is None else {}, data_dir)
-        _exchange(part, place, Path(scratch) / "before")
-    public = Run.load(place)
-    started.note(public, end, root, name)
-    return public
+    with durable.locked(root):
+        durable.put_back(place)
+        _check_place(place, recipe, replace)
+        scratch = root / f".{name}.part"
+        part = scratch / name
+        part.mkdir(parents=True)
+        try:
+            run = Run.load(_as_it_stands(run.folder, scratch / "run"))  # not the caller's networks
+            record = run.record | {"recipe": recipe.model_dump(mode="json")}
+            run = dataclasses.replace(run, recipe=recipe, record=record)
+            _write(part, run, dataset, z_seed, weights, film_of(run) if ema is None else {}, data_dir)
+            _exchange(part, place, Run.load(part), end)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return Run.load(place)
 
 
 def _recipe(run: Run, ema: float | None) -> Recipe:
@@ -101,15 +102,18 @@ def _check_place(place: Path, recipe: Recipe, replace: bool) -> None:
         raise ValueError(f"{place} is published already: choose another name, or replace=True")
 
 
-def _exchange(new: Path, place: Path, aside: Path) -> None:
-    """Put ``new`` in ``place``, and what was there ``aside``; or leave it as it was."""
+def _exchange(new: Path, place: Path, public: Run, end: str) -> None:
+    """Put ``new``, which is ``public``, in ``place``, and its line in started.csv; or leave all as it was.
+
+    The line comes first: after a kill between the two the same command puts things right.
+    """
+    path = place.parent / started.FILE
+    lines = started.read(path)
+    started.note(public, end, place.parent, place.name)
     try:
-        if place.exists():
-            os.replace(place, aside)
-        os.replace(new, place)
+        durable.exchange(new, place)
     except BaseException:
-        if aside.exists():
-            os.replace(aside, place)
+        started.write(path, lines)
         raise
 
 
@@ -127,21 +131,23 @@ def _write(
     networks, metrics, rounding = _measured(run.recipe, networks, z_seed, data_dir)
     if best_epoch:
         metrics["parzen_best"]["epoch"] = best_epoch
-    for which in _kept(networks, weights):
-        path = part / f"{which}.safetensors"
-        save_weights(path, networks[which].state_dict(), rounding["bits"], best_epoch)
-        if path.stat().st_size > LARGEST:
-            path.unlink()
     pictures = _pictures(run.recipe, networks["generator"], dataset, z_seed)
     if film:
         frames = torch.stack([film[epoch] for epoch in sorted(film)], 1).flatten(0, 1)
         pictures["film"] = figures.tile(frames.numpy() / 255, columns=len(film))
-    for which, picture in pictures.items():
-        Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
     seeds = run.record["seeds"] | {"samples": z_seed}
     found = {"seeds": seeds, "metrics": metrics, "film": sorted(film), "weights": rounding}
-    write_record(part, run.record | found)
-    run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
+    with durable.writing(part):
+        for which in _kept(networks, weights):
+            path = part / f"{which}.safetensors"
+            save_weights(path, networks[which].state_dict(), rounding["bits"], best_epoch)
+            if path.stat().st_size > LARGEST:
+                path.unlink()
+        for which, picture in pictures.items():
+            Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
+        write_record(part, run.record | found)
+        run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
+        durable.write_sums(part)
 
 
 def _check(run: Run, unfinished: bool, weights: str, data_dir: str | os.PathLike[str] | None) -> data.Dataset:
@@ -169,7 +175,7 @@ def _as_it_stands(folder: Path, copied: Path) -> Path:
     """A copy of a run's folder, which may be in training: all that is read of it is of one moment."""
     copied.mkdir()
     for path in folder.iterdir():
-        if path.is_file() and not path.name.startswith("."):
+        if path.is_file() and not path.name.startswith(".") and path.name not in (BEFORE, WITHIN):
             shutil.copy2(path, copied)
     return copied
 

@@ -15,7 +15,7 @@ from ..runs import find_result
 CONTESTANTS = {
     "the linked gan.py": "gan.py 本身",
     "DataLoader loop": "照 gan.py 的描述写的循环",
-    "plain loop": "平铺直叙的 PyTorch 循环",
+    "plain loop": "不加优化的 PyTorch 循环",
     "ours, eager": "本书，逐个运算（eager）",
     "ours, graph": "本书，CUDA 图（graph）",
     "ours, compiled": "本书，编译（compiled）",

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..durable import whole
 from ..recipes import changes, parse
-from ..runs import RECORD, Run, whole
+from ..runs import RECORD, Run
 
 FILE = "started.csv"
 KEY = ("started", "recipe", "changed", "seed")

@@ -119,7 +119,7 @@ def measure(
 ) -> dict[str, Any]:
     """Table 1's figure of every kind of stand-in for the samples of ``recipe``'s G, with its provenance.
 
-    Each of ``rows`` has a kind's ``name``, its ``estimate`` (`gan.parzen.estimate_samples`), its mean
+    Each of ``rows`` has a kind's ``name``, its ``estimate`` (`gan.parzen.estimate`), its mean
     `sharpness`, and the ``seconds`` that making and measuring it took.
 
     ValueError for points, and for an ``n`` or a ``seed`` out of range.
@@ -135,7 +135,7 @@ def measure(
     for kind in KINDS:
         begin = time.monotonic()
         samples = stand_ins(kind, train, n, seed)
-        row = {"name": kind, "estimate": parzen.estimate_samples(recipe, samples, data_dir=data_dir)}
+        row = {"name": kind, "estimate": parzen.estimate(recipe, samples, data_dir=data_dir)}
         rows.append(
             row
             | {"sharpness": float(sharpness(samples).mean()), "seconds": round(time.monotonic() - begin, 1)}

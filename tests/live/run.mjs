@@ -59,7 +59,7 @@ const tasks = {
 
   async collapse() {
     const seeds = []
-    for (let seed = 1; seed <= 3; seed++) {
+    for (let seed = 1; seed <= 5; seed++) {
       const [game] = await start("figure1", "collapse", { seed }), left = []
       for (let i = 0; i < 200; i++) {
         game.iterate()

@@ -168,10 +168,7 @@ export const wantsStillness = () => matchMedia("(prefers-reduced-motion: reduce)
  */
 export function player(frame, told) {
   let due = 0
-  const tick = () => {
-    due = requestAnimationFrame(tick)
-    frame()
-  }
+  const tick = () => { due = requestAnimationFrame(tick); frame() }
   const play = (/** @type {boolean} */ on) => {
     if (on === due > 0) return
     cancelAnimationFrame(due)
@@ -189,10 +186,7 @@ export function whileDragged(tag, move) {
     const box = tag.getBoundingClientRect()
     move(event.clientX - box.left, event.clientY - box.top, event.type === "pointerdown")
   }
-  tag.addEventListener("pointerdown", (event) => {
-    tag.setPointerCapture(event.pointerId)
-    told(event)
-  })
+  tag.addEventListener("pointerdown", (event) => { tag.setPointerCapture(event.pointerId); told(event) })
   tag.addEventListener("pointermove", (event) => { if (tag.hasPointerCapture(event.pointerId)) told(event) })
 }
 
@@ -202,8 +196,10 @@ export const say = (value, digits = 3) => value.toFixed(digits).replace(/^-(?=.*
 /** @typedef {[string, string, string | number][]} Cells name, key and number of each */
 /** @param {HTMLElement} line @param {Cells} cells */
 export function tell(line, cells) {
-  line.replaceChildren(...cells.map(([name, key, number]) =>
-    make("span", {}, `${name} `, make("output", { "data-key": key }, typeof number === "number" ? say(number) : number))))
+  if (line.childElementCount !== cells.length)
+    line.replaceChildren(...cells.map(([name, key]) => make("span", {}, `${name} `, make("output", { "data-key": key }))))
+  const texts = cells.map(([, , number]) => (typeof number === "number" ? say(number) : number))
+  line.querySelectorAll("output").forEach((tag, i) => { tag.textContent = texts[i] })
 }
 
 /** Calls `near` once, when the reader comes near the element. @param {Element} element @param {() => void} near */

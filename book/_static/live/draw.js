@@ -17,6 +17,24 @@ const LINES = {
   text: { variable: "color", dash: [], width: 1 },
 }
 
+/** What the theme decides, by the property's name. @type {Map<string, string>} */
+const styles = new Map()
+/** What draws each canvas again. @type {Set<() => void>} */
+const drawings = new Set()
+let finest = 2, frames = 0, since = 0
+
+/** Told of each frame of a film, and with false of its end. Where a film runs at fewer than 30 frames a second, drawings
+ * have one pixel for each of CSS until it ends. @param {boolean} playing */
+export function pace(playing) {
+  if (playing && frames++ % 20) return
+  const before = since
+  since = performance.now()
+  if (playing && frames > 1 && since - before > 20 * 1000 / 30) finest = 1
+  if (playing) return
+  [finest, frames] = [2, 0]
+  drawings.forEach((again) => again())
+}
+
 /**
  * A canvas `height` CSS pixels high and as wide as its place, drawn by `draw` whenever that is due.
  * @param {string} label what is seen, for those who do not @param {string} name its class
@@ -30,21 +48,22 @@ export function drawing(label, name, height, draw) {
   let due = false
   const now = () => {
     due = false
-    const width = canvas.clientWidth, high = height(width), scale = window.devicePixelRatio || 1
+    const width = canvas.clientWidth, high = height(width), scale = Math.min(finest, window.devicePixelRatio || 1)
     if (!width) return
-    canvas.style.height = `${high}px`
-    canvas.width = Math.round(width * scale)
-    canvas.height = Math.round(high * scale)
+    const sizes = [width, high].map((size) => Math.round(size * scale))
+    if (canvas.width !== sizes[0] || canvas.height !== sizes[1]) {
+      [canvas.width, canvas.height] = sizes
+      canvas.style.height = `${high}px`
+    }
     context.setTransform(scale, 0, 0, scale, 0, 0)
+    context.clearRect(0, 0, width, high)
     context.lineJoin = "round"
     draw(context, width, high)
   }
-  const again = () => {
-    if (!due) requestAnimationFrame(now)
-    due = true
-  }
+  const again = () => { if (!due) requestAnimationFrame(now); due = true }
+  drawings.add(again)
   new ResizeObserver(again).observe(canvas)
-  new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme"] })
+  new MutationObserver(() => { styles.clear(); again() }).observe(document.documentElement, { attributeFilter: ["data-theme"] })
   return [canvas, again]
 }
 
@@ -57,23 +76,23 @@ export class Axes {
     this.box = box
     this.xLimits = x
     this.yLimits = y
-    this.style = getComputedStyle(context.canvas)
   }
 
   /** @param {number} x */
-  x(x) {
-    const { box, xLimits: [low, high] } = this
-    return box.left + ((x - low) / (high - low)) * (box.right - box.left)
-  }
+  x(x) { return this.box.left + ((x - this.xLimits[0]) / (this.xLimits[1] - this.xLimits[0])) * (this.box.right - this.box.left) }
 
   /** @param {number} y */
-  y(y) {
-    const { box, yLimits: [low, high] } = this
-    return box.bottom - ((y - low) / (high - low)) * (box.bottom - box.top)
-  }
+  y(y) { return this.box.bottom - ((y - this.yLimits[0]) / (this.yLimits[1] - this.yLimits[0])) * (this.box.bottom - this.box.top) }
 
   /** @param {Meaning} meaning */
-  colour(meaning) { return this.style.getPropertyValue(LINES[meaning].variable).trim() }
+  colour(meaning) { return this.style(LINES[meaning].variable) }
+
+  /** @param {string} name */
+  style(name) {
+    const found = styles.get(name) ?? getComputedStyle(this.context.canvas).getPropertyValue(name).trim()
+    styles.set(name, found)
+    return found
+  }
 
   /** A line through points, broken where y is NaN. @param {ArrayLike<number>} xs @param {ArrayLike<number>} ys
    * @param {Meaning} meaning */
@@ -81,7 +100,8 @@ export class Axes {
     const { context, box } = this, { dash, width } = LINES[meaning]
     context.save()
     context.beginPath()
-    context.rect(box.left - 1, box.top - 1, box.right - box.left + 2, box.bottom - box.top + 2)
+    const left = Math.floor(box.left) - 1, top = Math.floor(box.top) - 1  // whole pixels are quick to clip at
+    context.rect(left, top, Math.ceil(box.right) + 1 - left, Math.ceil(box.bottom) + 1 - top)
     context.clip()
     context.strokeStyle = this.colour(meaning)
     context.setLineDash(dash)
@@ -109,8 +129,7 @@ export class Axes {
     context.moveTo(a, b)
     context.lineTo(c - u / 2, d - v / 2)
     context.stroke()
-    context.beginPath()
-    context.moveTo(c, d)
+    context.moveTo(c, d)  // the shaft, which is still in the path, has nothing to fill
     context.lineTo(c - u - v / 2.5, d - v + u / 2.5)
     context.lineTo(c - u + v / 2.5, d - v - u / 2.5)
     context.fill()
@@ -130,7 +149,7 @@ export class Axes {
   text(words, x, y, meaning = "text", align = "left") {
     const { context } = this, formula = words.startsWith("$")
     const [main, low = ""] = formula ? words.slice(1, -1).split("_") : [words]
-    const family = formula ? 'italic 15px "STIX Two Text", "Cambria", "Times New Roman", serif' : `12px ${this.style.fontFamily}`
+    const family = formula ? 'italic 15px "STIX Two Text", "Cambria", "Times New Roman", serif' : `12px ${this.style("font-family")}`
     context.fillStyle = this.colour(meaning)
     context.textBaseline = "middle"
     context.textAlign = "left"

@@ -7,7 +7,7 @@ import { priorWidth } from "./theory.js"
 
 /** @typedef {import("./training.js").LineState} LineState */
 /** @typedef {import("./training.js").GameSettings} GameSettings */
-/** @typedef {{at: number[], value: number[], criterion: number[], gap: number[]}} History */
+/** @typedef {[updates: number, value: number, criterion: number, gap: number][]} History */
 
 const BARS = 40, HIGHEST = 35
 const DRAWN = [..."0".repeat(8), ..."48cgkosw", ..."wskgc8400", ..."0".repeat(3), ..."8goooog8", ..."0".repeat(4)].join("")
@@ -89,7 +89,8 @@ function drawFigure(context, width, height, state, noise) {
 
 /** V, C(G) and −log 4 over the updates, and below them C − V. @param {CanvasRenderingContext2D} context
  * @param {number} width @param {number} top @param {number} height @param {History} history */
-function drawHistory(context, width, top, height, { at, value, criterion, gap }) {
+function drawHistory(context, width, top, height, history) {
+  const [at, value, criterion, gap] = [0, 1, 2, 3].map((i) => history.map((row) => row[i]))
   const last = Math.max(40, at[at.length - 1] ?? 0), right = width - 58, now = at.length - 1
   const above = new Axes(context, { left: 40, right, top, bottom: top + 0.52 * height }, [0, last], [-2.2, 0.05])
   above.ticks([-2, -1, 0], (v) => say(v, 0))
@@ -112,7 +113,7 @@ function view(panel, small) {
   /** @type {LineState | null} */
   let now = null
   /** @type {History} */
-  const history = { at: [], value: [], criterion: [], gap: [] }
+  let history = []
   const { noise, target } = panel.values, figure = (/** @type {number} */ width) => Math.min(270, Math.max(190, 0.42 * width))
   const label = "上半：数据分布、生成分布、判别器和最优判别器的曲线，从 z 到 x 的箭头，D 对样本的牵引；下半：V、C(G) 和 C − V 的变化"
   const [canvas, draw] = drawing(label, "", (width) => figure(width) + (small ? 0 : 210), (context, width) => {
@@ -122,11 +123,8 @@ function view(panel, small) {
   if (target === "drawn" && !small) sketch(canvas, figure, panel)
   const show = /** @returns {import("./controls.js").Cells} */ (/** @type {LineState} */ state) => {
     const { dSteps, gSteps, value, criterion, jsd } = now = state, gap = criterion - value
-    const point = { at: dSteps + gSteps, value, criterion, gap }
-    for (const key of /** @type {(keyof History)[]} */ (Object.keys(history))) {
-      history[key].push(point[key])
-      if (history[key].length > 800) history[key] = history[key].filter((_, i) => i % 2 === 0)
-    }
+    history.push([dSteps + gSteps, value, criterion, gap])
+    if (history.length > 400) history = history.filter((_, i) => i % 2 === 0)
     draw()
     return [["V", "value", value], ["C(G)", "criterion", criterion], ["C − V", "gap", gap], ["JSD", "jsd", jsd]]
   }

@@ -1,6 +1,7 @@
 // What the widgets that train have in common: settings, buttons, and one or two games that are played at once.
 
 import { button, make, Panel, player, tell, wantsStillness, whenNear } from "./controls.js"
+import { pace } from "./draw.js"
 import { employ } from "./training.js"
 
 /** @typedef {import("./controls.js").Settings} Settings */
@@ -46,15 +47,13 @@ export function playground(place, { base, prefix }, kind) {
     done = small && states[0].gSteps >= kind.once
     if (done) running.play(false)
   })
-  const order = (/** @type {Order} */ what) => {
-    waiting.push(shows)
-    post(what)
-  }
+  const order = (/** @type {Order} */ what) => { waiting.push(shows); post(what) }
   const running = player(() => {
+    pace(true)
     frames++
     const { speed } = panel.values, every = small || speed === "fast" ? 1 : speed === "slow" ? 30 : 4
     if (!waiting.length && frames % every === 0) order({ iterations: !small && speed === "fast" ? 1000 : 1 })
-  }, (playing) => { play.textContent = playing ? "暂停" : done ? "再来一遍" : "播放" })
+  }, (playing) => { pace(playing); play.textContent = playing ? "暂停" : done ? "再来一遍" : "播放" })
 
   const stage = make("div", { class: "live-views" }), watch = make("p", { class: "live-watch" })
   const legend = make("p", { class: "live-legend" })
@@ -73,10 +72,7 @@ export function playground(place, { base, prefix }, kind) {
     order({ games: all.map(({ settings }) => settings) })
   }
   const panel = new Panel(small ? `${prefix}-small` : prefix, kind.schema, (key) => { if (key !== "speed") restart() }, kind.presets)
-  const play = button("播放", () => {
-    if (done) restart()
-    running.toggle()
-  }, { "data-key": "play" })
+  const play = button("播放", () => { if (done) restart(); running.toggle() }, { "data-key": "play" })
   const step = (/** @type {string} */ name, /** @type {string} */ key, /** @type {"dStep" | "gStep"} */ turn) => button(name, () => {
     running.play(false)
     order({ turn })
@@ -90,8 +86,5 @@ export function playground(place, { base, prefix }, kind) {
         button("从头开始", restart, { "data-key": "reset" }), panel.tags("speed")),
       make("details", {}, make("summary", {}, "更多设置"), panel.tags(...rest)))
   }
-  whenNear(place, () => {
-    restart()
-    if (small) running.play(true)
-  })
+  whenNear(place, () => { restart(); if (small) running.play(true) })
 }

@@ -73,10 +73,7 @@ export function mount(place, { prefix }) {
     d: { label: "D", first: "best", names: { best: "总是最优", 50: "每次走 50 步", 5: "每次走 5 步", 1: "每次走 1 步", 0: "停住不动" } },
     dRate: { label: "D 的步长 ρ", first: 0.1, values: [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4] },
     t: { label: "第几步", first: STEPS, values: Array.from({ length: STEPS + 1 }, (_, i) => i) },
-  }, (key) => {
-    if (key !== "t") walk()
-    show()
-  })
+  }, (key) => { if (key !== "t") walk(); show() })
   let path = play(P_DATA, P_DATA, 0, 1), c = [0], v = [0]
   const walk = () => {
     const { third, first, rate, d, dRate } = panel.values
