@@ -31,7 +31,7 @@ from gan import sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY: dict[str, Any] = {"g_hidden": [8, 8], "d_hidden": [8], "d_pieces": 2, "batch_size": 300, "epochs": 1}
-CLUSTER: dict[str, Any] = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+CLUSTER: dict[str, Any] = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
 
 
 def idle(seconds: float, made: Path, look: Any) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def main() -> None:
         "speedup": round(rows["runs"][0]["ms"] / rows["runs"][1]["ms"], 2),
         **rows,
     }
-    gan.runs.write_json(arguments.out, record)
+    gan.durable.write_json(arguments.out, record)
     print(f"written to {arguments.out}")
 
 

@@ -34,14 +34,14 @@ NAME = sweep.training("digits", {}, {field: value for field, (value,) in LONG.it
 
 
 def hurry():
-    """Look, and write checkpoints, after every epoch: in a worker."""
-    gan.keeping.SAVE_EVERY, gan.sweep.LOOK = -1.0, 0.0
+    """Look, and write a checkpoint, after every epoch: in a worker."""
+    gan.saving.Checkpoints.due, gan.sweep.LOOK = lambda self, end: end, 0.0
 
 
 @pytest.fixture(scope="module")
 def cluster():
     """Two workers, processes of one thread each."""
-    how = {"dashboard_address": None, "silence_logs": "CRITICAL"}
+    how = {"dashboard_address": ":0", "silence_logs": "CRITICAL"}
     with LocalCluster(n_workers=2, threads_per_worker=1, **how) as cluster:
         yield cluster
 
@@ -168,7 +168,7 @@ def test_what_fails_is_tried_again_told_and_stops_no_other(cluster, tmp_path):
 
 @pytest.mark.slow
 def test_a_worker_of_many_threads_trains_one_run_at_a_time(tmp_path):
-    how = {"processes": False, "dashboard_address": None}
+    how = {"processes": False, "dashboard_address": ":0"}
     with LocalCluster(n_workers=1, threads_per_worker=4, **how) as cluster:
         table = sweep.run("digits", TINY | {"seed": range(4)}, tmp_path / "s", scheduler=cluster, **HOW)
     assert table["status"].tolist() == ["finished"] * 4
