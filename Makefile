@@ -13,7 +13,7 @@ else ifneq ($(PYTHON),$(MADE_FROM))
 .PHONY: .venv/.pinned
 endif
 
-.PHONY: help book pdf lint check test proofs soak bench refresh lock clean
+.PHONY: help book pdf lint check test proofs soak bench refresh lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,8 +44,8 @@ test: lint ## lint, check types, run tests/ and every notebook against its commi
 proofs: ## check the theorems of §4 with Coq (under two minutes; Debian: coq libcoq-coquelicot libcoq-mathcomp-analysis)
 	@cd proofs && coq_makefile -f _CoqProject -o CoqMakefile && $(MAKE) --no-print-directory -f CoqMakefile
 
-soak: .venv/.installed ## run what takes too long for that (the tests marked soak)
-	$(PYTEST) -m soak tests
+soak: .venv/.installed ## run what takes too long for that (the tests marked soak); their numbers are a page's
+	RELIABILITY=$(CURDIR)/book/results/reliability.json $(PYTEST) -m soak tests
 
 bench: .venv/.installed ## time everything beside what one would run instead (15 minutes); PEER=/path/to/gan.py
 	@$(BIN)/python -m gan bench $(if $(PEER),--peer '$(PEER)')
@@ -57,6 +57,10 @@ lock: .venv/.installed ## resolve requirements.txt from pyproject.toml, keeping 
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --quiet \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.txt
+
+audit: .venv/.installed ## list the packages' licences, look up what is known against the pinned ones
+	@-$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/python tests/audit.py $(BIN)/uv tool run --quiet pip-audit --disable-pip --format json -r requirements.txt
 
 clean: ## remove what was built (.venv, runs/ and downloaded data stay)
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -77,7 +77,10 @@ def cited(entry: Entry) -> str:
 def evidence(claim: Mapping[str, Any], entries: Mapping[str, Entry]) -> str:
     shown = {
         "text": ("the paper's {}", label),
-        "proof": ("proof: {}", label),
+        "proof": (
+            "proof: {}",
+            lambda name: label(name) if name[-1].isdigit() else "a section of this book's",
+        ),
         "formal": ("checked with Coq: {}", lambda name: label(name.removeprefix("coq-"))),
         "live": ("code beside the text", label),
         "run": ("run {}", "`{}`".format),
@@ -108,7 +111,7 @@ def lines(ledger: Mapping[str, Any], entries: Mapping[str, Entry]) -> Iterator[s
             if claim["section"] == key:
                 source = f" ({SOURCES[claim['source']]})" if "source" in claim else ""
                 verdict = VERDICTS[claim["verdict"]][0]
-                yield f"\n**{claim['id']}. {verdict}**{source}. {claim['claim_en'].strip()}\n"
+                yield f"\n**{claim['id']}. {verdict}**{source}. {claim['claim_en'].strip()}\\\n"
                 yield f"Evidence: {evidence(claim, entries)}.\n"
 
 

@@ -78,6 +78,7 @@ RADICALS = dict(
 )
 # Code of up to so many lines is not cut at the end of a page.
 WHOLE = 24
+PRINTED = {".html", ".css", ".png", ".svg"}
 # What needs a reader's hand or a screen, and so is nothing on paper.
 LEFT_OUT = (
     "details.hide .cell_input, details.hide summary, .headerlink, .toctree-wrapper, "
@@ -262,13 +263,14 @@ def join(html: Path) -> str:
     )
 
 
-def mark(document: str) -> str:
-    """A last line for the document: it differs where anything does that is printed, or this module."""
-    names = sorted(set(re.findall(r'(?:src|href)="file://([^"#?]+)', document)))
-    files = [Path(__file__), *(path for path in map(Path, map(unquote, names)) if path.is_file())]
-    parts = [document.encode(), *(file.read_bytes() for file in files)]
-    digests = b"".join(hashlib.sha256(part).digest() for part in parts)
-    return f"\n<!-- {hashlib.sha256(digests).hexdigest()} -->\n"
+def mark(html: Path, document: Path) -> str:
+    """A last line for the document: it differs where a page, a style or a picture of the site does."""
+    files = [path for path in sorted(html.rglob("*")) if path.suffix in PRINTED and path != document]
+    digests = hashlib.sha256(Path(__file__).read_bytes())
+    for file in files:
+        content = re.sub(rb'(?<=<span class="offered-pdf">).*?(?=</span>)', b"", file.read_bytes())
+        digests.update(f"{file.relative_to(html)} {hashlib.sha256(content).hexdigest()}".encode())
+    return f"\n<!-- {digests.hexdigest()} -->\n"
 
 
 def find_browser() -> tuple[str, str] | None:
@@ -401,11 +403,11 @@ def main(arguments: list[str] | None = None) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     document, partial = output.with_suffix(".html"), output.with_suffix(".part")
     try:
-        text = join(args.html.resolve())
-        last = mark(text)
-        if output.is_file() and document.is_file() and document.read_text("utf-8") == text + last:
+        last = mark(args.html.resolve(), document)
+        if output.is_file() and document.is_file() and document.read_text("utf-8").endswith(last):
             print(f"book: {os.path.relpath(output)}: unchanged, kept")
             return 0
+        text = join(args.html.resolve())
         document.write_text(text, "utf-8")
         pdf = finish(*render(document))
     except PrintError as error:

@@ -98,7 +98,8 @@ def typed(text: str) -> Any:
     if text[:1] in ("[", "("):
         text = re.sub(r"(?<![\w.'\"])[a-z]\w*", lambda word: repr(word[0]), text)
     try:
-        return ast.literal_eval(text)
+        with warnings.catch_warnings(action="ignore"):  # of what is nearly a number, as 1is
+            return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
 

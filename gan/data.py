@@ -1,6 +1,6 @@
 """The data sets of §5 and a reader's own, as uint8 arrays; and nearest training examples.
 
-A data set ``name`` is the file ``<data_dir>/<name>.npz``, which `gan.files` reads, checks and, for §5's,
+A data set ``name`` is the file ``<data_dir>/<name>.npz``, which `gan.sources` reads, checks and, for §5's,
 downloads. ``digits`` needs no file, nor do the targets of `gan.toy`, which are drawn anew, always the same.
 """
 
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from . import files
+from . import files, sources
 
 SHAPES: dict[str, tuple[int, ...]] = {
     "mnist": (1, 28, 28),
@@ -55,7 +55,7 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 of all images and labels: which data a run saw."""
         digest = hashlib.sha256()
-        for key in (*files.KEYS, "x_valid"):
+        for key in (*sources.KEYS, "x_valid"):
             array = getattr(self, key)
             if array is not None:
                 digest.update(f"{key} {array.shape}".encode())
@@ -92,23 +92,23 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, fold: int = 
     """
     if fold not in range(folds(files.plain_word(name))):
         raise ValueError(f"fold = {fold}: {name} has " + ("folds 0 to 4" if name == "tfd" else "only fold 0"))
-    folder = files.folder_of(data_dir)
+    folder = sources.folder_of(data_dir)
     own = folder / f"{name}.npz"
     if name in MADE:
         if os.path.exists(own):
             raise ValueError(f"{own}: {name} is a data set that needs no file; give yours another name")
         return MADE[name]()
-    files.check_folder(folder)
+    sources.check_folder(folder)
     if name not in SHAPES and not own.exists():
         known = [*SHAPES, *sorted(path.stem for path in folder.glob("*.npz"))]
         near = "".join(f"; did you mean {word}?" for word in get_close_matches(name, known, 1))
         raise ValueError(f"there is no data set {name!r}; there are: {', '.join(known)}, and no {own}{near}")
-    return Dataset(name, **files.read(name, folder, SHAPES.get(name), fold))
+    return Dataset(name, **sources.read(name, folder, SHAPES.get(name), fold))
 
 
 def folds(name: str) -> int:
     """How many ways ``name`` is split into validation and test."""
-    return files.FOLDS if name == "tfd" else 1
+    return sources.FOLDS if name == "tfd" else 1
 
 
 def resident(images: NDArray, device: torch.device) -> Tensor:

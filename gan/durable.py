@@ -30,7 +30,10 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except Timeout:
         raise
-    except OSError as error:
+    except (OSError, RuntimeError) as found:
+        error = found if isinstance(found, OSError) else found.__context__  # torch's is another's
+        if not isinstance(error, OSError):
+            raise
         reason = error.strerror or " ".join(str(error).split())
         told = OSError(f"{path} can't be written ({reason}): what was saved before stays")
         told.errno = error.errno
@@ -49,6 +52,14 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(number)
+
+
+def make(folder: Path) -> None:
+    """Make ``folder`` and what is missing above it, and bring their names to the disk."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync(path.parent)
 
 
 @contextmanager
@@ -130,14 +141,17 @@ def locked(folder: Path, timeout: float = -1) -> Iterator[Callable[[], None]]:
     Gives what raises OSError where the folder is no longer the one that was taken. An empty folder goes.
     """
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make(folder)
         (lock := FileLock(folder / LOCK, timeout=timeout)).acquire()
         taken = (folder / LOCK).stat()
 
     def still() -> None:
-        with writing(folder):
-            if not os.path.samestat((folder / LOCK).stat(), taken):
-                raise FileNotFoundError(errno.ENOENT, "")
+        try:
+            same = os.path.samestat((folder / LOCK).stat(), taken)
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise OSError(f"{folder} can't be written (it is no longer the folder that was taken)")
 
     try:
         clear(folder)
@@ -157,7 +171,7 @@ def clear(folder: Path) -> None:
 
 
 def exchange(new: Path, place: Path) -> None:
-    """Put the folder ``new`` in ``place``, and what is there in ``new``, if anything is, in one step.
+    """Put the folder ``new`` in ``place``, and what is there, if anything is, away, in one step.
 
     Where the system has no such step, ``place`` is for a moment called .NAME.before: see `put_back`.
     """
@@ -171,14 +185,16 @@ def exchange(new: Path, place: Path) -> None:
         except BaseException:
             os.replace(before, place)
             raise
-        os.replace(before, new)
+        shutil.rmtree(before, ignore_errors=True)
     sync(place.parent)
 
 
 def put_back(place: Path) -> None:
     """Put back what a kill left aside in `exchange`."""
     before = place.with_name(f".{place.name}.before")
-    if before.exists() and not place.exists():
+    if before.exists() and place.exists():
+        shutil.rmtree(before)
+    elif before.exists():
         os.replace(before, place)
 
 
@@ -199,25 +215,6 @@ def in_json(record: dict[str, Any]) -> str:
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Write ``record`` to ``path``, whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path.parent)
     with whole(path) as part:
         part.write_text(in_json(record), "utf-8")
-
-
-class Damaged(ValueError):
-    """A file is not as it was written, or none of gan's."""
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Tell in one line what is damaged, `Damaged`, from what can't be read here, an OSError."""
-    try:
-        yield
-    except (OSError, MemoryError, UnicodeEncodeError):  # the last where the locale cannot say the path
-        raise
-    except Exception as error:  # JSON, zip, pickle, and files that C++ could not open
-        plain = isinstance(error, RuntimeError | ValueError) and str(error)
-        reason = " ".join((str(error) if plain else repr(error)).split())[:200]
-        if "unable to" in reason:
-            raise OSError(f"{path} can't be read ({reason})") from None
-        raise Damaged(f"{path} is damaged ({reason})") from None

@@ -1,265 +1,190 @@
-"""Where the arrays of a data set come from: files, read and checked, or a download.
+"""Opening files that others may have made, or that a fault has changed: whatever is wrong is one line.
 
-``<folder>/<name>.npz`` has the keys of Keras (x_train, y_train, x_test, y_test); of a reader's own images,
-whose shape and labels are theirs, x_train and x_test suffice. MNIST may lie there in the four files that it
-is published in, TFD as TFD_48x48.mat. What is missing is downloaded, and written whole or not at all.
+Nothing in them is run, and no name leads out of their folder. What would take memory is told by headers, and
+checked first; what is packed may unpack to PACKED times its own size. ValueError: it is damaged, or no such
+file, with what would be right; OSError: it can't be read here and now.
 """
 
 from __future__ import annotations
 
 import errno
-import gzip
+import io
+import json
+import math
 import os
 import re
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-KEYS = ("x_train", "y_train", "x_test", "y_test")
-PARTS = ("train", "test")
-FOLDS = 5  # of TFD
-CACHE = "~/.cache/gan"
-IDX = {
-    "x_train": "train-images?idx3-ubyte",
-    "y_train": "train-labels?idx1-ubyte",
-    "x_test": "t10k-images?idx3-ubyte",
-    "y_test": "t10k-labels?idx1-ubyte",
-}
-"""MNIST's own files; some hosts write a dot for the hyphen before "idx"."""
+PACKED, SMALL = 50, 2**26  # the second: bytes that any file may unpack to
+LONGEST, DEEPEST = 2**24, 20  # bytes of a text, and records within a record
+COPY = "put back a copy"
 LOOKS = {
     b"\x93NUMPY": "it looks like a single array, as numpy.save writes it",
     b"\x80": "it looks like pickled data",
     b"<": "it looks like a web page",
     b"version https://git-lfs": "it is a pointer of Git LFS",
 }
-Arrays = dict[str, NDArray]
 
 
-def plain_word(name: str) -> str:
+def plain_word(name: Any) -> str:
     """``name``, which becomes a file's; ValueError unless it is one plain word."""
-    if not re.fullmatch(r"\w[\w.=-]*", name):
-        raise ValueError(f"{name!r} can't be a name: it must be one plain word: letters, digits, - _ . =")
-    return name
-
-
-def folder_of(data_dir: str | os.PathLike[str] | None) -> Path:
-    """``data_dir``, else ``$GAN_DATA_DIR``, else ``~/.cache/gan``, where there is a home."""
-    return Path(os.path.expanduser(data_dir or os.environ.get("GAN_DATA_DIR") or CACHE))
+    if isinstance(name, str) and re.fullmatch(r"\w[\w.=-]*", name) and len(name.encode()) <= 200:
+        return name
+    told = f"{name!r:.90}"
+    raise ValueError(f"{told} can't be a name: it must be one plain word: letters, digits, - _ . =")
 
 
 def check_folder(folder: Path) -> None:
-    """FileNotFoundError in one line where ``folder`` is none; the cache may be made by a download."""
-    made = folder.is_absolute() and folder == folder_of(CACHE) and not folder.exists()
-    if not folder.is_dir() and not made:
-        what = "is a file" if folder.exists() else "is not there"
-        raise FileNotFoundError(f"the data folder {folder} {what}: name one that is, or make it first")
+    """ValueError where ``folder`` has a link that leads out of it, or what is neither file nor folder."""
+    for entry in [*os.scandir(folder)] if folder.is_dir() else []:
+        if entry.is_symlink():
+            if not Path(entry).resolve().is_relative_to(folder.resolve()):
+                raise ValueError(f"{entry.path} is a link out of its folder: put the file itself there")
+        elif not (entry.is_file() or entry.is_dir()):
+            raise ValueError(f"{entry.path} is neither a file nor a folder: remove it")
 
 
-def read(name: str, folder: Path, shape: tuple[int, ...] | None, fold: int = 0) -> Arrays:
-    """The arrays of a `gan.data.Dataset`; ``shape`` is (channels, height, width), of own images None.
-
-    FileNotFoundError: there is no file, nor a way to get it. ValueError: it is no such data set. OSError: it
-    can't be read here. Each in one line that says what would be right.
-    """
-    path = folder / f"{name}.npz"
-    if name == "tfd":
-        arrays = _read_tfd(folder / "TFD_48x48.mat", fold, shape)
-    elif path.exists():
-        arrays = _read_npz(path, shape)
-    elif name == "mnist" and (parts := _find_idx(folder)):
-        arrays = {key: _read_idx(part, axes=3 if key[0] == "x" else 1) for key, part in parts.items()}
-        _check(arrays, parts["x_train"].parent, shape)
-    else:
-        arrays = _fetch(name, path, shape)
-    for key in ("y_train", "y_test"):  # in the least type, so that equal labels have one digest
-        least, largest = map(np.min_scalar_type, (arrays[key].min(), arrays[key].max()))
-        arrays[key] = arrays[key].astype(np.result_type(least, largest))
-    return arrays
+class Damaged(ValueError):
+    """A file is not as it was written, or none of gan's."""
 
 
 @contextmanager
-def _reading(path: Path, kind: str, advice: str) -> Iterator[None]:
+def reading(path: Path, what: str = "is damaged", advice: str = COPY) -> Iterator[None]:
     """Tell in one line what is corrupt, a ValueError, from what can't be read here, an OSError."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ValueError("it is no file")
         yield
-    except Exception as error:  # zipfile, zlib, numpy, scipy and the file system each have their own
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) not in (None, errno.EINVAL):
-            raise OSError(f"{path} can't be read ({getattr(error, 'strerror', None) or error})") from None
-        with path.open("rb") as file:
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zipfile, zlib, numpy, torch, … and the file system each have their own
+        if isinstance(error, ValueError) and str(error).startswith(f"{path}"):
+            raise
+        here = isinstance(error, RuntimeError) and "unable to" in str(error)  # torch's, of the system's calls
+        if (
+            here
+            or isinstance(error, MemoryError)
+            or getattr(error, "errno", None) not in (None, errno.EINVAL)
+        ):
+            reason = getattr(error, "strerror", None) or str(error) or "out of memory"
+            raise OSError(f"{path} can't be read ({reason})") from None
+        with open(path if path.is_file() else os.devnull, "rb") as file:
             head = file.read(64).lstrip()
         looks = [words for start, words in LOOKS.items() if head.startswith(start)]
-        if "Object arrays" in str(error):
-            looks = ["an array in it holds Python objects, not numbers: are all images of one size?"]
-        reason = looks[0] if looks else _reason(error) if head else "it is empty"
-        raise ValueError(f"{path} can't be read as {kind} ({reason}): {advice}") from None
+        empty = path.is_file() and not head
+        reason = looks[0] if looks else "it is empty" if empty else reasons(error)
+        raise Damaged(f"{path} {what} ({reason})" + f": {advice}" * bool(advice)) from None
 
 
-def _read_npz(path: Path, shape: tuple[int, ...] | None) -> Arrays:
-    """The data set in ``path``, checked; without labels, of own images only, they are −1."""
-    advice = "delete it to have it downloaded again" if shape else "numpy.savez_compressed writes such a file"
-    with _reading(path, ".npz", advice), path.open("rb") as raw:
-        if raw.read(2) == b"\x1f\x8b":
-            raise ValueError("it looks like a .gz file, which must be unpacked")
-        raw.seek(0)
-        with np.load(raw, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in KEYS if key in file}
-    needed = KEYS if shape else ("x_train", "x_test")
-    if missing := [key for key in needed if key not in arrays]:
-        raise ValueError(f"{path} has no {', '.join(missing)}: it must hold {', '.join(needed)}")
-    for part in PARTS:
-        arrays.setdefault(f"y_{part}", np.full(arrays[f"x_{part}"].shape[:1], -1))
-    _check(arrays, path, shape)
-    return arrays
-
-
-def _check(arrays: Arrays, path: Path, shape: tuple[int, ...] | None) -> None:
-    """ValueError unless all images, read from ``path``, are uint8 and of one shape, with a label each.
-
-    Warns where a part has no pixel as bright as half of 255: those are seldom meant.
-    """
-    one = None if shape is None else shape[1:] if shape[0] == 1 else (*shape[1:], shape[0])
-    for part in PARTS:
-        x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        if x.dtype != np.uint8:
-            nans = int(np.isnan(x).sum()) if x.dtype.kind == "f" else 0
-            has = f"{x.dtype}" + (f" with {nans} NaN" if nans else "")
-            raise ValueError(f"{path}: x_{part} is {has}; it must be uint8, from 0 to 255")
-        if one is None and (x.ndim == 3 or x.shape[3:] == (3,)):
-            one = x.shape[1:]
-        if x.shape[1:] != one or not x.size:
-            right = f"(n, {str(one)[1:]}" if one else "(n, height, width), or (n, height, width, 3) for RGB"
-            raise ValueError(f"{path}: x_{part} has shape {x.shape}; it must be {right}")
-        if y.shape != x.shape[:1] or y.dtype.kind not in "iu":
-            raise ValueError(
-                f"{path}: y_{part} is {y.dtype} {y.shape}; it must be {len(x)} integers, "
-                f"one for each image of x_{part}"
-            )
-    largest = {f"x_{part}": int(arrays[f"x_{part}"].max()) for part in PARTS}
-    if min(largest.values()) < 128:
-        found = " and ".join(f"{value} in {key}" for key, value in largest.items())
-        advice = "scale the images to 0 … 255 unless they are meant to be all but black"
-        warnings.warn(f"{path}: the largest value is {found}, where white is 255: {advice}", stacklevel=4)
-
-
-def _find_idx(folder: Path) -> dict[str, Path]:
-    """MNIST's four files, gzipped or not, in ``folder`` or where torchvision puts them; {} where none is."""
-    places = (folder / "MNIST" / "raw", folder)
-    patterns = [(key, name + end) for key, name in IDX.items() for end in (".gz", "")]
-    found = {key: path for place in places for key, name in patterns for path in place.glob(name)}
-    if found and (missing := [name.replace("?", "-") for key, name in IDX.items() if key not in found]):
-        there = ", ".join(map(str, found.values()))
-        raise FileNotFoundError(f"mnist: there is {there}, but no {', '.join(missing)}: all four are needed")
-    return found
-
-
-def _read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
-    """One of MNIST's files: 0, 0, 8, the number of ``axes``, their lengths in four bytes each, the values."""
-    with _reading(path, "one of MNIST's files", "download it again, gzipped or not"):
-        content = path.read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
-        if content[:4] != bytes([0, 0, 8, axes]):
-            raise ValueError(f"it does not begin with the bytes 0, 0, 8, {axes}")
-        lengths = np.frombuffer(content, ">u4", axes, offset=4)
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(lengths).copy()
-
-
-def _read_tfd(path: Path, fold: int, shape: tuple[int, ...] | None) -> Arrays:
-    """Fold ``fold`` of the Toronto Face Database in ``path``, checked.
-
-    Arrays images (n, 48, 48), labs_ex (n,) and folds (n, 5), which says of each image in each fold that
-    it is unlabeled (0), for training (1), for validation (2) or for testing (3).
-    """
-    from scipy.io import loadmat
-
-    keys = ("images", "labs_ex", "folds")
-    if not path.exists():
-        raise FileNotFoundError(
-            f"tfd: there is no {path}, and it is not public, so it can't be downloaded. Put yours there, or "
-            f"set GAN_DATA_DIR to its folder; or take the recipe faces, whose images are public"
-        )
-    with _reading(path, ".mat", "it must be TFD_48x48.mat"), path.open("rb") as file:
-        arrays = loadmat(file)
-    if missing := [key for key in keys if key not in arrays]:
-        raise ValueError(f"{path} has no {', '.join(missing)}: it must hold {', '.join(keys)}")
-    images, labels, parts = arrays["images"], arrays["labs_ex"].ravel(), arrays["folds"]
-    if parts.shape != (len(images), FOLDS) or not np.isin(parts, range(4)).all():
-        raise ValueError(
-            f"{path}: folds has shape {parts.shape}; it must be ({len(images)}, {FOLDS}), "
-            f"for each image and fold 0, 1, 2 or 3"
-        )
-    unlabeled, valid, test = (parts[:, fold] == part for part in (0, 2, 3))
-    if not valid.any():
-        raise ValueError(f"{path}: fold {fold} has no image for validation (2)")
-    found = {"x_train": images[unlabeled], "y_train": labels[unlabeled]}
-    found |= {"x_test": images[test], "y_test": labels[test]}
-    _check(found, path, shape)
-    return found | {"x_valid": images[valid]}
-
-
-def _fetch(name: str, path: Path, shape: tuple[int, ...] | None) -> Arrays:
-    """Download ``name`` and write it to ``path``, whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{name}-") as scratch:
-            part = Path(scratch) / path.name
-            np.savez_compressed(part, allow_pickle=False, **DOWNLOADS[name](scratch))
-            arrays = _read_npz(part, shape)
-            os.replace(part, path)
-    except Exception as error:
-        raise FileNotFoundError(
-            f"{name}: there is no {path}, and it could not be downloaded ({_reason(error)}). "
-            f"Put {name}.npz (arrays {', '.join(KEYS)}) into a folder and set GAN_DATA_DIR to it, "
-            f"or connect to a network"
-        ) from None
-    return arrays
-
-
-def _reason(error: BaseException | None) -> str:
+def reasons(error: BaseException | None) -> str:
     """All that an error says, and those that led to it, in one line."""
     said: list[str] = []
     while error:
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = " ".join(str(error).split())[:400] or type(error).__name__
+        if isinstance(error, KeyError):
+            text = f"it has no {text}"
         if not any(text in longer for longer in said):
             said.append(text)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return ", from: ".join(said)
 
 
-def _download(kind: str, folder: str) -> Arrays:
-    """torchvision's data set ``kind``."""
-    from torchvision import datasets
-
-    train, test = (getattr(datasets, kind)(folder, train=part, download=True) for part in (True, False))
-    arrays = (train.data, train.targets, test.data, test.targets)
-    return dict(zip(KEYS, map(np.asarray, arrays), strict=True))
+def check_size(path: Path, size: int) -> None:
+    """ValueError where ``path`` is to unpack to ``size`` bytes, and so many can't be meant."""
+    if size > max(SMALL, PACKED * path.stat().st_size):
+        raise ValueError(f"it would unpack to {size} bytes, over {PACKED} times its own size")
 
 
-def _download_faces(folder: str) -> Arrays:
-    """Labeled Faces in the Wild, not aligned: the middle 84 × 84 pixels, grey, made 48 × 48.
+class _Sparing(io.BufferedReader):
+    """A file that is read in pieces of at most a MiB: no true zip file's directory is larger."""
 
-    People in a random order, always the same; 12 000 pictures train, those of the people left over test.
-    """
-    from sklearn.datasets import fetch_lfw_people
-
-    middle = slice(92, 176), slice(83, 167)
-    faces = fetch_lfw_people(data_home=folder, funneled=False, slice_=middle, resize=48 / 84)
-    x, who = np.round(faces.images * 255).astype(np.uint8), faces.target
-    place = np.argsort(np.random.default_rng(0).permutation(who.max() + 1))
-    order = np.argsort(place[who], kind="stable")
-    train, rest = order[:12_000], order[12_000:]
-    test = rest[~np.isin(who[rest], who[train])]
-    return {"x_train": x[train], "y_train": who[train], "x_test": x[test], "y_test": who[test]}
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size and size > 2**20:  # the end of the file, which tells of the directory, is read without a size
+            raise ValueError("its directory is too large")
+        return super().read(size)
 
 
-DOWNLOADS: dict[str, Callable[[str], Arrays]] = {
-    "mnist": partial(_download, "MNIST"),
-    "cifar10": partial(_download, "CIFAR10"),
-    "faces": _download_faces,
-}
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The zip file ``path``, which may be unpacked, and in which each name is there once."""
+    with _Sparing(path.open("rb", buffering=0)) as file:
+        if file.read(2) == b"\x1f\x8b":
+            raise ValueError("it looks like a .gz file, which must be unpacked")
+        archive = zipfile.ZipFile(file)
+        for name, times in Counter(archive.namelist()).items():
+            archive.open(name).close()  # BadZipFile where the member itself is not called so
+            if times > 1:
+                raise ValueError(f"{name} is in it twice")
+        check_size(path, sum(member.file_size for member in archive.infolist()))
+        yield archive
+
+
+def read_text(path: Path) -> str:
+    if (size := path.stat().st_size) > LONGEST:
+        raise ValueError(f"it has {size} bytes, more than {LONGEST}")
+    return path.read_text("utf-8")
+
+
+def read_json(path: Path, advice: str = COPY) -> dict[str, Any]:
+    """The record in ``path``, as `check_record` allows it, with no name in it twice."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(record := dict(pairs)) < len(pairs):
+            raise ValueError(f"a name is there twice, of {', '.join(record)}")
+        return record
+
+    with reading(path, advice=advice):
+        record = json.loads(read_text(path), object_pairs_hook=once)
+        if not isinstance(record, dict):
+            raise ValueError("it is no record")
+        check_record(record)
+    return record
+
+
+def check_record(value: Any, depth: int = DEEPEST) -> None:
+    """ValueError where ``value`` is deep, or a number is not finite, or a text has control characters."""
+    if not depth:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no finite number")
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError(f"{value!r:.40} holds control characters")
+    inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    for one in inner:
+        check_record(one, depth - 1)
+
+
+def read_table(path: Path, columns: Sequence[str]) -> NDArray[np.float64]:
+    """The numbers in the .csv file ``path``, as `check_table` has them."""
+    with reading(path):
+        head, *lines = read_text(path).splitlines()
+        if head != ",".join(columns):
+            raise ValueError(f"its first line is {head!r:.90}, not {','.join(columns)}")
+        return check_table(np.loadtxt(lines or ["nan"], delimiter=",", comments=None, ndmin=2), columns)
+
+
+def check_table(table: NDArray[np.float64], columns: Sequence[str]) -> NDArray[np.float64]:
+    """``table`` (n, columns), where all in it is finite, and the first column 1, 2, …, n; else ValueError."""
+    if table.shape[1:] != (len(columns),) or not np.isfinite(table).all():
+        raise ValueError(f"not every line has {len(columns)} finite numbers")
+    if (table[:, 0] != np.arange(1, len(table) + 1)).any():
+        raise ValueError(f"its column {columns[0]} is not 1, 2, 3, …")
+    return table
+
+
+def read_picture(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+    """The pixels of the .png file ``path``, uint8 (height, width, channels), the last one alpha."""
+    with reading(path), Image.open(path, formats=["PNG"]) as picture:
+        if picture.size != (width, height) or picture.mode not in ("LA", "RGBA"):
+            raise ValueError(f"it is {picture.mode}, {picture.size}, and not LA or RGBA, {(width, height)}")
+        check_size(path, 4 * height * width)
+        return np.asarray(picture)

@@ -15,10 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
-from . import data, runs
+from . import data, files, runs
 from .algorithm1 import STATISTICS, Players
 from .engine import gather, own_row
 from .layers import pack
@@ -211,11 +210,11 @@ def film_of(run: Run) -> dict[int, Tensor]:
     """A run's film, epoch by epoch, uint8 (FILM, *shape) each; a published run's from its picture."""
     if checkpoint := runs.read_checkpoint(run.folder):
         return checkpoint.get("film", {})
-    epochs = run.record.get("film", [])
-    if not epochs:
+    if not (epochs := run.record.get("film", [])):
         return {}
-    with Image.open(run.folder / "film.png") as picture:
-        frames = torch.from_numpy(_untile(np.asarray(picture), FILM, columns=len(epochs), gap=1))
+    *_, height, width = run.shape
+    path, size = run.folder / "film.png", (FILM * (height + 1) - 1, len(epochs) * (width + 1) - 1)
+    frames = torch.from_numpy(_untile(files.read_picture(path, *size), FILM, columns=len(epochs), gap=1))
     return dict(zip(epochs, frames.unflatten(0, (-1, len(epochs))).unbind(1), strict=True))
 
 

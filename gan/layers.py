@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+
+from . import files
 
 Init = float | Literal["pytorch"]
 """The authors' initialisation, weights uniform on (−init, init) and biases 0, or PyTorch's own."""
@@ -27,7 +30,9 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 BATCH_NORMS: dict[str, dict[str, float]] = {"meant": {"momentum": 0.2}, "written": {"eps": 0.8}}
 """What PyTorch-GAN's ``BatchNorm1d(n, 0.8)`` meant, Keras' momentum 0.8 (here 1 − 0.8), and what it says."""
 SCALE, BLOCK = ".scale", 64  # of weights in 8 bits: the scales' names, and how many share one
+TYPES, HEADER = {torch.float16, torch.float32, torch.int8, torch.int64}, 2**20  # of files, and its bytes
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def start(layer: Layer, init: Init) -> Layer:
@@ -77,12 +82,54 @@ def pack(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
 
 
 def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The float32 weights of what `pack` made."""
+    """The float32 weights of what `pack` made; ValueError where a block has no scale, or more than one."""
     state = {key: w.float() for key, w in packed.items() if not key.endswith(SCALE)}
     for key, w in state.items():
         if (scale := packed.get(f"{key}{SCALE}")) is not None:
+            if scale.shape != (-(-w.numel() // BLOCK),):
+                raise ValueError(
+                    f"{key}{SCALE} has shape {tuple(scale.shape)}: each {BLOCK} weights have one"
+                )
             state[key] = (_blocks(w) * scale[:, None].float()).flatten()[: w.numel()].view_as(w)
     return state
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], int]:
+    """The float32 weights that `save_weights` wrote to ``path``, and the epoch that they say, else 0.
+
+    `gan.files.Damaged`: it is no such file.
+    """
+    with files.reading(path):
+        with path.open("rb") as file:
+            if (length := int.from_bytes(file.read(8), "little")) > HEADER:
+                raise ValueError(f"its header is to have {length} bytes")
+        with safe_open(path, "pt") as tensors:
+            packed = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+            epoch = int((tensors.metadata() or {}).get("epoch", 0))
+        if strange := {w.dtype for w in packed.values()} - TYPES:
+            raise ValueError(f"it has values of type {', '.join(map(str, strange))}")
+        return unpack(packed), epoch
+
+
+def load_weights(network: Network, weights: Mapping[str, Tensor], path: Path) -> Network:
+    """``network``, made on "meta" where it takes no memory, in evaluation mode with ``weights``, on the CPU.
+
+    `gan.files.Damaged`: those, read from ``path``, are not just its own by name and shape, and finite.
+    """
+    with files.reading(path):
+        right = network.state_dict()
+        if missing := [name for name in right if name not in weights]:
+            raise ValueError(f"it has no {missing[0]}")
+        for name, w in weights.items():
+            if name not in right:
+                raise ValueError(f"the network has no {name:.90}")
+            if w.shape != right[name].shape:
+                raise ValueError(f"{name} has shape {tuple(w.shape)}, not {tuple(right[name].shape)}")
+            if w.untyped_storage().nbytes() < w.numel() * w.element_size() or not w.isfinite().all():
+                raise ValueError(f"not all values of {name} are there, and finite")
+        copies = {name: w.to("cpu", right[name].dtype, copy=True) for name, w in weights.items()}
+        network.load_state_dict(copies, assign=True)
+        return network.eval()
 
 
 def _blocks(w: Tensor) -> Tensor:

@@ -258,6 +258,8 @@ def _compare(samples: Tensor, x: Tensor) -> None:
 def _points(x: Any, name: str) -> Tensor:
     """(n, …) of any real type -> (n, d), float32 where it holds the values exactly, else float64."""
     points = torch.as_tensor(x).detach()
+    if points.is_complex():
+        raise ValueError(f"{name} is {points.dtype}: it must be real")
     if points.ndim < 2:
         raise ValueError(f"{name} has shape {tuple(points.shape)}: it must be (n, …), a row for each point")
     if not points.numel():

@@ -14,6 +14,7 @@ from .files import plain_word
 Name = Annotated[str, AfterValidator(plain_word)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Natural = Annotated[int, Field(ge=0, lt=2**31)]
+Widths = Annotated[tuple[Count, ...], Field(max_length=99)]
 Seed = Annotated[int, Field(ge=0, lt=2**64)]  # what torch takes
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -32,7 +33,7 @@ def about(default: Any, title: str, description: str) -> Any:
 class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
     """All that decides a run. The defaults are the authors' MNIST configuration of 2014."""
 
-    name: str = Field(title="配方", description="the recipe's name")
+    name: Name = Field(title="配方", description="the recipe's name")
     dataset: Name = about("mnist", "数据集", "of gan.data, a target of gan.toy, or NAME for your NAME.npz")
     valid: Natural = about(
         10_000, "留作验证的训练图像数", "training images held out at the end, to choose σ on; 0: none"
@@ -45,7 +46,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
     # G: the noise prior and the multilayer perceptron
     noise: Literal["uniform", "gaussian"] = about("uniform", "先验噪声 z 的分布", "the prior of z")
     noise_size: Count = about(100, "z 的维数", "dimensions of z")
-    g_hidden: tuple[Count, ...] = about((1200, 1200), "G 的隐藏层宽度", "widths of G's hidden layers")
+    g_hidden: Widths = about((1200, 1200), "G 的隐藏层宽度", "widths of G's hidden layers")
     g_activations: tuple[Activation, ...] = about(("relu",) * 2, "G 的隐藏层激活", "of G's hidden layers")
     g_output: Activation = about("sigmoid", "G 的输出激活", "G's last activation")
     g_batch_norm: Literal["none", "meant", "written"] = about(
@@ -69,14 +70,14 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
     second_stage_after: Natural = about(
         0, "第几轮之后进入第二阶段，0 为没有", "epochs; then g_front goes before G, and D starts anew"
     )
-    g_front: tuple[Count, ...] = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of G's added layers")
+    g_front: Widths = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of G's added layers")
     g_front_activations: tuple[Activation, ...] = about((), "第二阶段加在 G 前面的激活", "their activations")
 
     # D: maxout, with dropout on its input and on its hidden layers
     d_conv: tuple[tuple[Count, Count, Count, Natural, Count, Count], ...] = about(
         (), "D 的卷积最大输出层：通道、分支、核、填充、池化、步幅", "as gan.layers.MaxoutConv has them"
     )
-    d_hidden: tuple[Count, ...] = about((240, 240), "D 的隐藏层宽度", "widths of D's hidden layers")
+    d_hidden: Widths = about((240, 240), "D 的隐藏层宽度", "widths of D's hidden layers")
     d_activation: Literal["maxout", "leaky_relu"] = about("maxout", "D 的隐藏层激活", "of D's hidden layers")
     d_pieces: Count = about(5, "每个最大输出单元的分支数", "linear pieces of a maxout unit; else 1")
     d_init: Init = about(0.005, "D 的权重初值范围 ±，pytorch 同上", "as g_init, with biases 0")
@@ -171,7 +172,10 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
 
     def learning_rate_at(self, update: int) -> float:
         """The rate of update 0, 1, …: max(floor, rate / decay^update)."""
-        return max(self.learning_rate_floor, self.learning_rate / self.learning_rate_decay**update)
+        try:
+            return max(self.learning_rate_floor, self.learning_rate / self.learning_rate_decay**update)
+        except OverflowError:
+            return self.learning_rate_floor
 
     def momentum_at(self, epoch: int) -> float:
         """The momentum in epoch 1, 2, …: linear from ``momentum`` to ``momentum_final``."""
@@ -247,12 +251,12 @@ def recipe(name: str, /, **fields: Any) -> Recipe:
     """
     if name not in PRESETS:
         near, there = meant(name, PRESETS), ", ".join(PRESETS)
-        raise ValueError(f"there is no recipe {name!r}; {near}there are: {there}")
+        raise ValueError(f"there is no recipe {name!r:.90}; {near}there are: {there}")
     known = [field for field in Recipe.model_fields if field != "name"]
     if unknown := sorted(fields.keys() - {*known}):
         near = "".join(meant(field, known) for field in unknown).strip()
         there = near or f"it has: {', '.join(known)}"
-        raise ValueError(f"a recipe has no field {', '.join(unknown)}; {there}")
+        raise ValueError(f"a recipe has no field {', '.join(map(_named, unknown))}; {there}")
     return parse({"name": name, **PRESETS[name], **{k: v for k, v in fields.items() if v is not None}})
 
 
@@ -263,9 +267,9 @@ def parse(fields: dict[str, Any]) -> Recipe:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
-        what = f"{field} = {first['input']!r}: " if field else ""
+        what = f"{field} = {first['input']!r:.300}: " if field else ""
         message = first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"recipe {fields.get('name')!r}: {what}{message}") from None
+        raise ValueError(f"recipe {fields.get('name')!r:.90}: {what}{message:.2000}") from None
 
 
 def changes(recipe: Recipe) -> dict[str, Any]:
@@ -280,7 +284,11 @@ def words(recipe: Recipe) -> str:
     return shlex.join([recipe.name, *(word for field in given.items() for word in ("-p", *field))])
 
 
+def _named(word: str) -> str:
+    return word if word.isidentifier() else repr(word)
+
+
 def meant(word: str, known: Iterable[str]) -> str:
     """What a misspelt ``word`` may have been meant for, as a question; empty where nothing is near."""
-    near = difflib.get_close_matches(word.lower(), [*known], 1)
+    near = difflib.get_close_matches(str(word)[:90].lower(), [*known], 1)
     return f"did you mean {near[0]}? " if near else ""

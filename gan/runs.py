@@ -7,7 +7,6 @@ run holds run.json, history.csv, its pictures, its networks and their checksums.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -21,14 +20,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 
-from . import data, durable, parzen
+from . import data, durable, files, parzen
+from .algorithm1 import STATISTICS
 from .engine import describe
-from .layers import unpack
+from .layers import load_weights, read_weights, unpack
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, changes, parse, words
 
@@ -37,6 +36,7 @@ RECORD, HISTORY, BEST = "run.json", "history.csv", "best.safetensors"
 CHECKPOINT, BEFORE, WITHIN = CHECKPOINTS = "checkpoint.pt", "checkpoint.before.pt", "checkpoint.within.pt"
 """At the end of the last epoch that was saved, the one before it, and from within the epoch after it."""
 AGAIN = "put back a copy, or train again with overwrite=True"
+COLUMNS = ["epoch", *STATISTICS, "seconds"]
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 PROVENANCE = (
     "recipe {name} · seed {seed} · {epochs} epochs · {date} · {device} · Python {python} · torch {torch} · "
@@ -62,13 +62,14 @@ class Run:
     def load(cls, folder: str | os.PathLike[str]) -> Run:
         """The run in ``folder``; FileNotFoundError or ValueError, one line, where there is none."""
         folder = Path(folder)
+        files.check_folder(folder)
         durable.check_sums(folder)
         if checkpoint := read_checkpoint(folder):
             return cls.of(folder, checkpoint)
         record, history = read_record(folder), pd.DataFrame()
         if (folder / HISTORY).exists():
-            with durable.reading(folder / HISTORY):
-                history = pd.read_csv(folder / HISTORY)
+            history = pd.DataFrame(files.read_table(folder / HISTORY, COLUMNS), columns=COLUMNS)
+            history["epoch"] = history["epoch"].astype(int)
         return cls(folder, parse(record["recipe"]), record, history)
 
     @classmethod
@@ -80,6 +81,11 @@ class Run:
     @property
     def finished(self) -> bool:
         return len(self.history) >= self.recipe.epochs
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What G makes; old records do not say it of the data sets that were known then."""
+        return tuple(self.record.get("shape") or data.SHAPES[self.recipe.dataset])
 
     def compare(self, dataset: data.Dataset) -> None:
         """ValueError unless ``dataset`` is what the run was trained on."""
@@ -136,9 +142,8 @@ class Run:
             return self._restore(0, "generator-best", unpack(kept["weights"]), kept["epoch"]), kept["epoch"]
         for name in (BEST, "generator-best.safetensors"):  # the first as earlier versions kept it
             if (path := self.folder / name).exists():
-                with safe_open(path, "pt") as file:
-                    epoch = int(file.metadata()["epoch"])
-                return self._restore(0, path.stem, unpack(load_file(path)), epoch), epoch
+                weights, epoch = read_weights(path)
+                return self._restore(0, path.stem, weights, epoch), epoch
         return None
 
     def _restore(
@@ -147,23 +152,19 @@ class Run:
         stage, _ = self.recipe.stage(epoch or len(self.history))
         path = self.folder / f"{which}.safetensors"
         if weights is None and path.exists():
-            weights = unpack(load_file(path))
+            weights, _ = read_weights(path)
         if weights is None:
             raise FileNotFoundError(f"{self.folder} has no weights of the {which}{self._where_from()}")
-        shape = self.record.get("shape") or data.SHAPES[stage.dataset]  # which old records do not have
-        network = networks(stage, shape)[player]
-        with durable.reading(path if path.exists() else self.folder / CHECKPOINT):
-            network.load_state_dict(weights)
-            if odd := [key for key, w in network.state_dict().items() if not w.isfinite().all()]:
-                raise ValueError(f"{odd[0]} is not finite")
-        return network.eval()
+        with files.reading(self.folder / RECORD, advice=AGAIN), torch.device("meta"):
+            network = networks(stage, self.shape)[player]  # which takes no memory yet
+        return load_weights(network, weights, path if path.exists() else self.folder / CHECKPOINT)
 
     def _where_from(self) -> str:
         """Why there are no weights, and the command that makes them."""
         command, out = f"python -m gan train {words(self.recipe)}", shlex.quote(str(self.folder))
         if "metrics" in self.record:
             return f" (they were not published): they come from `{command}`"
-        if len(self.history):
+        if len(self.history) and not (self.folder / WITHIN).exists():
             return f" (its {CHECKPOINT} is gone): `{command} --out {out} --overwrite` makes them again"
         return f" (no epoch is finished): they come from `{command} --out {out}`"
 
@@ -184,7 +185,7 @@ def default_folder(recipe: Recipe) -> Path:
 
 def published(name: str) -> Run:
     """The published run ``name``, from book/results/ as `find_result` sees it."""
-    return Run.load(find_result(f"{name}/{RECORD}", f"no published run {name!r}").parent)
+    return Run.load(find_result(f"{files.plain_word(name)}/{RECORD}", f"no published run {name!r}").parent)
 
 
 def find_result(path: str, what: str = "nothing was published") -> Path:
@@ -240,18 +241,11 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def commit() -> str | None:
-    """The commit of this code, with -dirty where gan/ differs from it; None where git does not track it.
-
-    As where it was installed, or unpacked, in a folder of some other repository.
-    """
+    """The commit of this code, with -dirty where gan/ differs from it; None where git does not track it."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         git("ls-files", "--error-unmatch", Path(__file__).name)
@@ -265,14 +259,17 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
     if not path.exists():
         raise FileNotFoundError(f"{folder} is no run: it has no {RECORD}")
-    try:
-        with durable.reading(path):
-            record = json.loads(path.read_text("utf-8"))
-            if not isinstance(record["recipe"], dict):
-                raise TypeError("recipe is no record")
-    except durable.Damaged as error:
-        raise durable.Damaged(f"{error}: {AGAIN}") from None
+    with files.reading(path, advice=AGAIN):
+        _check(record := files.read_json(path, AGAIN), [])
     return record
+
+
+def _check(record: dict[str, Any], history: list[dict[str, float]]) -> None:
+    """Raise at once what would be raised later by what lacks something, or has it of another kind."""
+    files.check_record(record)
+    rows = [[row[name] for name in COLUMNS] for row in history]
+    files.check_table(np.array(rows, float).reshape(-1, len(COLUMNS)), COLUMNS)
+    Run(Path(), parse(record["recipe"]), record, pd.DataFrame()).provenance()
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -286,10 +283,10 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
             state = read_state(folder / name)
         except FileNotFoundError:
             continue
-        except durable.Damaged as error:
+        except files.Damaged as error:
             before = name == CHECKPOINT and (folder / BEFORE).exists()
             on = "gan.train goes on from the one before it, if that is whole; or " if before else ""
-            raise ValueError(f"{error}: {on}{AGAIN}") from None
+            raise files.Damaged(f"{error}: {on}{AGAIN}") from None
         own, told = state["record"], read_record(folder) if (folder / RECORD).exists() else state["record"]
         if any(own.get(key) != told.get(key) for key in ("started", "data_sha256")):
             raise ValueError(f"{folder}: {RECORD} and {name} are of two runs; gan.train goes on with {name}")
@@ -298,11 +295,16 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds; `gan.durable.Damaged` where that is not what was written."""
-    with durable.reading(path):
-        sealed = durable.is_sealed(path)
+    """What a checkpoint holds; `Damaged` where that is not what was written."""
+    with files.reading(path, advice=""):
+        with files.open_zip(path) as archive:
+            if not (sealed := durable.is_sealed(path)) and (bad := archive.testzip()):
+                raise ValueError(f"{bad} in it is not as it was written")
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        there = state.pop("format", 1)
+        if (there := state.pop("format", 1)) > FORMAT:
+            raise ValueError(
+                f"{path} has format {there}, this gan knows up to {FORMAT}: go on with a newer one"
+            )
         if there == 1:  # the first edition's
             counts = state.pop("averaged", {})
             averages = state.get("averages", {}).items()
@@ -310,11 +312,9 @@ def read_state(path: Path) -> dict[str, Any]:
             state["random"] = {"cpu": state.pop("rng"), "cuda": state.pop("rng_cuda", None)}
         if there <= 2:
             state |= {"record": read_record(path.parent), "epoch": {}}
-        elif there <= FORMAT and not sealed:
+        elif not sealed:
             raise ValueError("its checksum is missing")
-        pd.DataFrame(state["history"])
-    if there > FORMAT:
-        raise ValueError(f"{path} has format {there}, this gan knows up to {FORMAT}: go on with a newer one")
+        _check(state["record"], state["history"])
     if not sealed:
         warnings.warn(f"{path}, of an earlier version, has no checksum: it may be damaged", stacklevel=4)
     return state

@@ -20,8 +20,9 @@ import pandas as pd
 import torch
 from filelock import Timeout
 
-from . import data, durable, runs
+from . import data, durable, files, runs
 from .engine import at, choose, processes, tell, works
+from .files import Damaged
 from .keeping import Part, differing, known_state
 from .recipes import Recipe, parse
 from .runs import BEFORE, BEST, CHECKPOINT, CHECKPOINTS, HISTORY, RECORD, WITHIN, Run
@@ -53,7 +54,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, record: dict[str, Any], keep: bool, still: Callable[[], None]) -> None:
         self.folder, self.record, self.keep, self.still = folder, record, keep, still
-        self.ends, self.any = Pace(), Pace()
+        self.ends, self.any, self.first = Pace(), Pace(), not keep
 
     def last(self, recipe: Recipe, first: dict[str, Any] | None) -> dict[str, Any] | None:
         """The state that was saved last; ``first``, with which it all began, where none was."""
@@ -61,7 +62,9 @@ class Checkpoints:
 
     def due(self, end: bool) -> bool:
         """Whether to save now, at the ``end`` of an epoch or within a long one."""
-        return self.ends.due(SAVE_EVERY, SAVED_IN) if end else self.any.due(2 * SAVE_EVERY, SAVED_IN)
+        if end:
+            return self.first or self.ends.due(SAVE_EVERY, SAVED_IN)
+        return self.any.due(2 * SAVE_EVERY, SAVED_IN)
 
     def save(self, parts: Mapping[str, Part], *, end: bool, must: bool = False) -> None:
         """Save; where that can't be done now, say so, and go on, unless it ``must``."""
@@ -84,6 +87,7 @@ class Checkpoints:
         self.keep = self.keep or not failed
         if end:
             self.ends.last, self.ends.took = self.any.last, self.any.took
+            self.first = bool(failed)
 
 
 def save(folder: Path, record: dict[str, Any], state: dict[str, Any], keep: bool = False) -> None:
@@ -96,9 +100,9 @@ def save(folder: Path, record: dict[str, Any], state: dict[str, Any], keep: bool
     path, before = (folder / WITHIN, None) if within else (folder / CHECKPOINT, folder / BEFORE)
     with durable.sealed(path, before if keep else None) as file:
         torch.save({"format": runs.FORMAT, "record": record, **state}, file)
-    if not within:
-        for name in (WITHIN, *(() if keep else (BEFORE, BEST))):
-            (folder / name).unlink(missing_ok=True)
+    gone = {*CHECKPOINTS, BEST} - {path.name} if not keep else set() if within else {WITHIN}
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
     tell_readers(folder, record, state["history"])
 
 
@@ -114,21 +118,21 @@ def tell_readers(folder: Path, record: dict[str, Any], history: list[dict[str, f
                 part.write_bytes(text.encode())
 
 
-def newest(folder: Path, recipe: Recipe) -> tuple[dict[str, Any] | None, bool]:
-    """The furthest state of ``recipe``'s run in ``folder``, if there is one; whether checkpoint.pt is good.
+def newest(folder: Path, recipe: Recipe) -> tuple[dict[str, Any] | None, set[str]]:
+    """The furthest state of ``recipe``'s run in ``folder``, if there is one, and which files are good.
 
     Says what is damaged and passed over. ValueError: all is, or the run is another.
     """
     states: dict[str, dict[str, Any]] = {}
-    damaged: list[durable.Damaged] = []
+    damaged: list[Damaged] = []
     for name in (CHECKPOINT, WITHIN, BEFORE):
-        if name == BEFORE and states:
+        if name == BEFORE and CHECKPOINT in states:
             break
         try:
             state = runs.read_state(folder / name)
         except FileNotFoundError:
             continue
-        except durable.Damaged as error:
+        except Damaged as error:
             damaged.append(error)
             continue
         if fields := differing(parse(state["record"]["recipe"]), recipe):
@@ -139,11 +143,11 @@ def newest(folder: Path, recipe: Recipe) -> tuple[dict[str, Any] | None, bool]:
     if damaged and not states:
         raise ValueError(f"{damaged[0]}: {runs.AGAIN}")
     if not states:
-        return None, False
+        return None, set()
     name = max(states, key=lambda name: (len(states[name]["history"]), states[name]["epoch"].get("done", 0)))
     for one in damaged:
         warnings.warn(f"{one}: going on from {name}, {len(states[name]['history'])} epochs", stacklevel=5)
-    return states[name], CHECKPOINT in states
+    return states[name], {*states}
 
 
 def load(recipe: Recipe, data_dir: str | os.PathLike[str] | None) -> data.Dataset:
@@ -160,14 +164,17 @@ def load(recipe: Recipe, data_dir: str | os.PathLike[str] | None) -> data.Datase
     return dataset
 
 
-def check(folder: Path, recipe: Recipe, overwrite: bool = False) -> bool:
+def check(folder: Path, recipe: Recipe, averages: Sequence[float] = (), overwrite: bool = False) -> bool:
     """Whether ``folder`` holds a run of ``recipe``, or of its beginning; False where it is free.
 
     ValueError where it holds anything else; with ``overwrite`` any run in training will do, and counts as
     free, as one of which nothing was saved does.
     """
+    if wrong := [decay for decay in averages if not 0 <= decay < 1]:
+        raise ValueError(f"averages = {wrong[0]}: a decay is at least 0 and less than 1")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; a run needs a folder of its own")
+    files.check_folder(folder)
     there = {path.name for path in folder.iterdir()} if folder.exists() else set()
     saved = there & {*CHECKPOINTS}
     if not saved and RECORD not in there:
@@ -256,11 +263,19 @@ def finished(folder: Path, recipe: Recipe, dataset: data.Dataset, averages: Sequ
         raise ValueError(
             f"{folder} has {len(run.history)} epochs and no {runs.CHECKPOINT} to go on from: train {place}"
         )
-    if state and finished and good:
+    if state and finished and CHECKPOINT in good:
         tell_readers(folder, state["record"], state["history"])
     for decay in averages if finished else ():
         run.averaged(decay)
     return finished
+
+
+def iterations(recipe: Recipe, images: int) -> int:
+    """How many iterations an epoch has: each has k minibatches, the last of which may be smaller.
+
+    Many processes leave out what they can't share equally.
+    """
+    return -(-(images - images % processes()) // recipe.batch_size) // recipe.k
 
 
 def begin(
@@ -271,16 +286,18 @@ def begin(
     engine: str,
     begun: Run | None,
     overwrite: bool,
-    n: int,
 ) -> tuple[dict[str, Any], dict[str, Any] | None, bool]:
     """run.json to go on with; the state: a checkpoint's, or what is known of ``begun``'s, or none.
 
-    And whether checkpoint.pt in ``folder`` is good, and of this run. An epoch has ``n`` iterations.
+    And whether checkpoint.pt in ``folder`` is good; where the one before it alone is, that becomes it.
     """
+    n = iterations(recipe, len(dataset.split(recipe.valid)[0]))
     record = runs.new_record(recipe, device, dataset)
     if processes() > 1:
         record["device"] = f"{processes()} × {record['device']}"
-    state, good = (None, False) if overwrite else newest(folder, recipe)
+    state, good = (None, set[str]()) if overwrite else newest(folder, recipe)
+    if BEFORE in good:
+        os.replace(folder / BEFORE, folder / CHECKPOINT)
     before = state["record"] if state else {}
     kept = runs.latest(before).get("engine", "eager")
     if engine == "auto" and state and works(kept, device):
@@ -295,4 +312,4 @@ def begin(
         weights = "float32" if (begun.folder / runs.CHECKPOINT).exists() else "rounded"
         record = runs.resumed_record(begun.record, record, len(begun.history), weights)
         state = known_state(begun, n)
-    return record, state, good
+    return record, state, bool(good & {CHECKPOINT, BEFORE})

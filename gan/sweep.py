@@ -29,7 +29,7 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from . import keeping, recipes, runs
+from . import durable, recipes, runs
 from .training import train
 
 RECORD = "sweep.json"
@@ -63,7 +63,7 @@ def _train(recipe: recipes.Recipe, how: dict[str, Any], folder: Path, look: Any)
     if how["device"] in ("auto", "cuda") and torch.cuda.is_available():
         torch.cuda.set_device(int(re.findall(r"\d*$", worker())[0] or 0) % torch.cuda.device_count())
     if folder.exists():
-        with FileLock(folder / keeping.LOCK):  # of a worker that was given up; it stops soon
+        with FileLock(folder / durable.LOCK):  # of a worker that was given up; it stops soon
             pass
     split = how.pop("split")
     run = train(recipe, folder, after_epoch=look, progress=False, **how)
@@ -145,7 +145,7 @@ def _left(folder: Path, tasks: Sequence[Task]) -> list[Task]:
         if json.loads(json.dumps(task.fields)) != known.get("fields"):  # new, or made of something else
             known = {"made": task.made, "number": known["number"], "status": "waiting"}
             known |= {"parameters": task.parameters, "fields": task.fields}
-            runs.write_json(_path(folder, task), known)
+            durable.write_json(_path(folder, task), known)
         if known["status"] != "finished" or not (folder / task.made).exists():
             left.append(task)
     return left
@@ -155,7 +155,7 @@ def _left(folder: Path, tasks: Sequence[Task]) -> list[Task]:
 def _own(folder: Path, what: str) -> Iterator[str]:
     """Make ``folder`` this sweep's own; when this ends, so does what its workers do."""
     folder.mkdir(parents=True, exist_ok=True)
-    there = {*os.listdir(folder)} - {keeping.LOCK}
+    there = {*os.listdir(folder)} - {durable.LOCK}
     if there and RECORD not in there:
         raise ValueError(f"{folder} holds files that are no sweep's: choose a new folder")
     if there and (other := _read(folder / RECORD)["what"]) != what:
@@ -163,12 +163,12 @@ def _own(folder: Path, what: str) -> Iterator[str]:
     session = str(time.time_ns())
     record: dict[str, Any] = {"format": 1, "what": what}
     try:
-        with FileLock(folder / keeping.LOCK, timeout=0):
-            runs.write_json(folder / RECORD, record | {"session": session})
+        with FileLock(folder / durable.LOCK, timeout=0):
+            durable.write_json(folder / RECORD, record | {"session": session})
             try:
                 yield session
             finally:
-                runs.write_json(folder / RECORD, record | {"session": None})
+                durable.write_json(folder / RECORD, record | {"session": None})
     except Timeout:
         raise ValueError(f"{folder} is being swept by another process") from None
 
@@ -224,7 +224,7 @@ def _play(submit: Callable[..., Future], tasks: Sequence[Task], more: int, bar: 
             raise ConnectionError(f"{lost}: the same command goes on") from None
         except Exception as error:  # a worker died again and again, or has no gan
             record = _read(_path(at, task)) | {"status": "failed", "error": _one_line(error)}
-            runs.write_json(_path(at, task), record)
+            durable.write_json(_path(at, task), record)
         if record["status"] == "failed" and more:
             begin(task, more - 1)
             continue
@@ -243,7 +243,7 @@ def perform(folder: Path, session: str, task: Task) -> dict[str, Any]:
 
         def note(status: str, **more: Any) -> None:
             record.update(more, status=status, seconds=round(before + time.monotonic() - begun, 3))
-            runs.write_json(path, record)
+            durable.write_json(path, record)
 
         def look(epoch: int, *_: Any) -> None:
             nonlocal looked

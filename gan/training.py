@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, durable, keeping, runs, saving
+from . import data, files, keeping, runs, saving
 from .algorithm1 import Players, cap_norms
 from .engine import average, choose, enough_memory, iteration, join, pick_device, processes, tell
 from .keeping import Averages, Best, Epoch, Film, History, Part, RandomNumbers, trouble
@@ -23,7 +23,7 @@ from .nets import Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
 from .runs import Run
-from .saving import Checkpoints, Pace, Signals
+from .saving import Checkpoints, Pace, Signals, iterations
 
 TOGETHER = 32  # after so many updates, and at an epoch's end, many processes agree on what to do
 
@@ -43,11 +43,10 @@ def train(
 ) -> Run:
     """Train ``recipe`` in the folder ``out`` and return the run. Source: Algorithm 1, §5.
 
-    A finished run is loaded; one that was stopped goes on from its last checkpoint, with the same result, bit
-    for bit. Ctrl-C, SIGTERM and SIGHUP stop it: the update ends, and a checkpoint is written. Where the last
-    one is damaged, it goes on from the one before, and says so. ``overwrite`` starts again, and the old run
-    goes when the new one has a checkpoint. A new run may ``start`` from the weights of a shorter one of the
-    same recipe, at its epoch and rate, with fresh momenta and random numbers (run.json says so).
+    A finished run is loaded; one that was stopped (Ctrl-C, SIGTERM, SIGHUP, a kill) goes on from its last
+    good checkpoint, with the same result, bit for bit; ``overwrite`` starts again, and the old run goes when
+    the new one has a checkpoint. A new run may ``start`` from the weights of a shorter one of its recipe, at
+    its epoch and rate, with fresh momenta and random numbers (run.json says so).
     ``device`` is "auto" (CUDA, then MPS, then CPU) or a torch device, ``engine`` "auto" or one of
     `gan.engine.ENGINES`. ``after_epoch`` gets each epoch's number, from 1, and the game, which must stay as
     it is. ``averages`` are decays of more averages of G's weights to keep; they change nothing else.
@@ -58,33 +57,20 @@ def train(
     FloatingPointError: a loss, gradient or weight is no longer finite; what checkpoint there is, is good.
     OSError: the folder can't be written any more. KeyboardInterrupt, SystemExit: it was stopped.
     """
-    if wrong := [decay for decay in averages if not 0 <= decay < 1]:
-        raise ValueError(f"averages = {wrong[0]}: a decay is at least 0 and less than 1")
     folder = Path(out)
     where, writes = join(pick_device(device), recipe.batch_size)
     choose(engine, where, updates=0)
-    there = tell(lambda: saving.check(folder, recipe, overwrite))
+    there = tell(lambda: saving.check(folder, recipe, averages, overwrite))
     dataset = saving.load(recipe, data_dir)
     if there and tell(lambda: saving.finished(folder, recipe, dataset, averages)):
         return Run.load(folder)
     begun = None if start is None else keeping.beginning(start, recipe, dataset)
     with enough_memory(where), saving.own(folder, where) as still:
-        images = dataset.split(recipe.valid)[0]
-        n = iterations(recipe, len(images))
-        record, state, good = tell(
-            lambda: saving.begin(recipe, folder, dataset, where, engine, begun, overwrite, n)
-        )
-        checkpoints, make = (
-            Checkpoints(folder, record, good, still),
-            partial(Game, recipe, images, where, averages),
-        )
-        play(
-            make(state),
-            lambda: make(checkpoints.last(recipe, state)),
-            checkpoints,
-            after_epoch,
-            progress and writes,
-        )
+        begin = partial(saving.begin, recipe, folder, dataset, where, engine, begun, overwrite)
+        record, state, good = tell(begin)
+        saved = Checkpoints(folder, record, good, still)
+        make = partial(Game, recipe, dataset.split(recipe.valid)[0], where, averages)
+        play(make, state, saved, after_epoch, progress and writes)
     return tell(lambda: Run.load(folder))
 
 
@@ -113,7 +99,7 @@ class Game:
             self.film.take(0, self.generator)
             return
         for name, part in self.parts().items():
-            with durable.reading(Path(f"{runs.CHECKPOINT}'s {name}")):
+            with files.reading(Path(f"{runs.CHECKPOINT}'s {name}"), advice=""):
                 part.load_state_dict(state[name]) if name in state else None
         if "random" not in state:  # of weights alone: not the numbers of the first epochs once more
             fresh = np.random.SeedSequence([recipe.seed, done]).generate_state(1, np.uint64)
@@ -158,14 +144,15 @@ class Game:
 
 
 def play(
-    game: Game,
-    again: Callable[[], Game],
+    make: Callable[[dict[str, Any] | None], Game],
+    state: dict[str, Any] | None,
     checkpoints: Checkpoints,
     after_epoch: Callable[[int, Game], None] | None,
     progress: bool,
 ) -> None:
-    """The loop: update by update, to the recipe's last one; ``again`` makes the game that was saved last."""
-    recipe, look, game.record = game.recipe, Pace(), checkpoints.record
+    """The loop: update by update, to the recipe's last one, of the game that ``make`` makes of a state."""
+    game, look = make(state), Pace()
+    recipe, game.record = game.recipe, checkpoints.record
     engine, n = runs.latest(checkpoints.record)["engine"], iterations(recipe, len(game.images))
     length = {"total": recipe.epochs * n, "initial": len(game.history) * n + game.epoch.done}
     with tqdm(**length, unit="it", disable=not progress, leave=False) as bar, Signals() as signals:
@@ -181,7 +168,8 @@ def play(
                 with look.measured():
                     trouble = tell(game.trouble)
                 if trouble:
-                    raise FloatingPointError(_diverged(game, trouble, again(), engine, checkpoints))
+                    twin = make(checkpoints.last(recipe, state))
+                    raise FloatingPointError(_diverged(game, trouble, twin, engine, checkpoints))
             if end:
                 row = game.end_epoch()
                 if after_epoch:
@@ -211,14 +199,6 @@ def steps(game: Game, engine: str) -> Iterator[int]:
             under_way.add(statistics)
             game.averages.follow()
             yield epoch
-
-
-def iterations(recipe: Recipe, images: int) -> int:
-    """How many iterations an epoch has: each has k minibatches, the last of which may be smaller.
-
-    Many processes leave out what they can't share equally.
-    """
-    return -(-(images - images % processes()) // recipe.batch_size) // recipe.k
 
 
 def shuffled(n: int) -> Tensor:

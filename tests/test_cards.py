@@ -103,7 +103,7 @@ def test_cards_of_a_page_mended_before_are_made_anew(tmp_path: Path) -> None:
         entry = f'<dl class="ledger"><dt id="claim-1">1</dt><dd><p>{claim}</p></dd></dl>'
         (tmp_path / "book/b.html").write_text(f'<body><article class="bd-article">{entry}</article></body>')
         extension.add_cards(app, None)
-        (found,) = cards(BeautifulSoup(page.read_text(), "html.parser")).values()
+        (found,) = BeautifulSoup(page.read_text(), "html.parser").select("template")
         assert words(found) == f"1{claim}"
 
 
@@ -279,3 +279,10 @@ def test_the_cover_and_the_page_on_rerunning_offer_it(pages: dict[str, Beautiful
         links = [tag["href"] for tag in pages[page].select("article a.reference")]
         assert "../_downloads/gan-book-notebooks.zip" in links
         assert len(pages[page].select("article span.offered-pdf:empty")) == 1  # book/build.py fills it
+
+
+def test_the_scripts_stay_small_and_make_what_needs_them(pages: dict[str, BeautifulSoup]) -> None:
+    for name in ("cards", "code"):
+        assert len((ROOT / f"book/_static/{name}.js").read_text("utf-8").splitlines()) < 150
+    for page, soup in pages.items():  # without scripts nothing is there that would do nothing
+        assert not soup.select(".code-button, #card, [aria-describedby=card]"), page

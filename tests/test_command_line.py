@@ -53,7 +53,11 @@ def test_evaluate_says_how_well_the_last_weights_do_on_the_validation_split(tmp_
     expected = gan.parzen.evaluate(last, valid[:150], valid[150:])
     assert float(shown["mean"]) == pytest.approx(expected.mean, rel=1e-9)
     assert (shown["split"], shown["n_valid"], shown["n_test"]) == ("valid", "150", "150")
-    for wrong, words in ((["--split", "train"], "--split 'train'"), (["--average", "0.5"], "decay 0.5")):
+    for wrong, words in (
+        (["--split", "train"], "--split 'train'"),
+        (["--average", "0.5"], "decay 0.5"),
+        (["--z-seed", "-1"], "-1 is no seed: one is at least 0"),  # and not the recipe's seed = -1
+    ):
         assert main(["evaluate", folder, *wrong]) == 2
         out, err = capsys.readouterr()
         assert not out and err.startswith("gan: ") and words in err and err.count("\n") == 1

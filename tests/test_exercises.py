@@ -2,20 +2,15 @@
 
 import json
 import re
-import sys
 from itertools import count, pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import exercises
 import pytest
 from docutils import nodes
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
-sys.path.insert(0, str(BOOK / "_ext"))
-try:
-    import exercises
-finally:
-    sys.path.remove(str(BOOK / "_ext"))
 
 CHAPTERS = {"adversarial-nets.ipynb", "global-optimality.ipynb", "convergence.ipynb"}
 BOX = re.compile(r"^:{3,}\{admonition\} (练习[^\n]*|解答[^\n]*)\n:class: ([^\n]*)\n(.*?)^:{3,}$", re.M | re.S)
@@ -67,8 +62,9 @@ ALL = {path.name: boxes(read(path)) for path in sorted([*BOOK.glob("*.md"), *BOO
 WITH = {name: found for name, found in ALL.items() if found}
 
 
-def test_the_chapters_of_the_theory_have_exercises():
+def test_each_chapter_of_the_theory_has_exercises_and_the_experiments_together():
     assert set(WITH) >= CHAPTERS
+    assert sum(len(found) // 2 for name, found in WITH.items() if name not in CHAPTERS) >= 3
 
 
 @pytest.mark.parametrize("name", WITH)

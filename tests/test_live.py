@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -329,14 +330,23 @@ def wait(browser: webdriver.Chrome) -> WebDriverWait:
     return WebDriverWait(browser, 20, 0.02)
 
 
+@contextmanager
+def beforehand(browser: webdriver.Chrome, script: str) -> Iterator[None]:
+    """On every page ``script`` comes before its own."""
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
 @pytest.fixture
 def hurried(browser: webdriver.Chrome) -> Iterator[None]:
     """Frames follow each other as fast as they can."""
     script = """requestAnimationFrame = (frame) => setTimeout(frame)
         cancelAnimationFrame = clearTimeout"""
-    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
-    yield
-    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    with beforehand(browser, script):
+        yield
 
 
 def open_widget(browser: webdriver.Chrome, url: str, *, anew: bool = True) -> None:
@@ -472,6 +482,48 @@ def test_every_control_changes_what_is_seen(browser: webdriver.Chrome, address: 
             again = browser.execute_async_script(PLAY_TO, 2)
             assert again == usual
     assert not complaints(browser)
+
+
+def test_where_workers_are_no_modules_the_page_trains_by_itself(
+    browser: webdriver.Chrome, address: str
+) -> None:
+    """There the type is not looked at, and `import` is no statement of a classic script."""
+    page = f"{address}book/adversarial-nets.html#figure1.seed=5"
+    open_widget(browser, page)
+    usual = browser.execute_async_script(PLAY_TO, 3)
+    classic = "Worker = class extends Worker { constructor(url) { super(url); globalThis.asked = true } }"
+    with beforehand(browser, classic):
+        open_widget(browser, page)
+        assert browser.execute_script("return asked")
+        assert browser.execute_async_script(PLAY_TO, 3) == usual
+
+
+@pytest.mark.parametrize(("frame", "moving"), [(3, 2), (50, 1)])
+def test_a_slow_film_is_drawn_coarsely_until_it_stops(
+    browser: webdriver.Chrome, address: str, frame: int, moving: int
+) -> None:
+    """By a clock that goes on by so many milliseconds in each frame, or a few times that."""
+    clock = f"""const [frame, clock] = [requestAnimationFrame, {{ now: 0 }}]
+        performance.now = () => clock.now
+        requestAnimationFrame = (then) => frame((at) => {{ clock.now += {frame}; then(at) }})"""
+    screen = {"width": 360, "height": 740, "deviceScaleFactor": 3, "mobile": True}
+    pixels = "const canvas = document.querySelector('.live canvas'); return canvas.width / canvas.clientWidth"
+
+    def shown(expected: int) -> None:
+        wait(browser).until(lambda b: b.execute_script(pixels) == expected)
+
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        with beforehand(browser, clock):
+            open_widget(browser, f"{address}book/adversarial-nets.html")
+            shown(2)
+            press(browser, "play")
+            wait(browser).until(lambda b: number(numbers(b)["g"]) > 12)  # four frames each
+            shown(moving)
+            press(browser, "play")
+            shown(2)
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.usefixtures("hurried")

@@ -4,13 +4,18 @@ import _thread
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 import torch
 from distributed import Client, LocalCluster
@@ -304,3 +309,86 @@ def test_a_notebook_is_executed_with_every_combination(tmp_path, monkeypatch, ca
     assert gan.__main__.main(["sweep", "small.ipynb", "-p", "kk", "1", "--out", "t"]) == 2
     assert "small.ipynb has no parameter kk; it has: k, rate" in capsys.readouterr().err
     assert not (tmp_path / "t").exists()
+
+
+def wait_for(record, epoch):
+    after_epoch(record, epoch, lambda told: None).join()
+
+
+@pytest.mark.soak
+def test_the_scheduler_is_killed_and_the_same_call_goes_on(tmp_path, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address, python = f"tcp://127.0.0.1:{port}", [sys.executable, "-m"]
+    scheduler = [*python, "distributed.cli.dask_scheduler", "--port", str(port), "--no-dashboard"]
+    worker = [*python, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
+    grid, quiet = TINY | {"epochs": [2000], "seed": [0, 1]}, {"stderr": subprocess.DEVNULL, "cwd": tmp_path}
+    name = sweep.training("digits", {}, {field: values[0] for field, values in grid.items()}).made
+
+    @contextmanager
+    def started():
+        processes = [subprocess.Popen(command, **quiet) for command in (scheduler, worker)]
+        try:
+            yield processes[0]
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+
+    with started() as process:
+        after_epoch(tmp_path / "s" / f"{name}.json", 300, lambda told: process.kill())
+        with pytest.raises(ConnectionError, match="the scheduler is gone: the same command goes on"):
+            sweep.run("digits", grid, tmp_path / "s", scheduler=address, **HOW)
+    with started():
+        table = sweep.run("digits", grid, tmp_path / "s", scheduler=address, **HOW)
+    assert table["status"].tolist() == ["finished"] * 2 and table["attempts"].tolist() == [2, 1]
+    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=2000))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("group", [True, False])
+def test_ctrl_c_leaves_everything_to_the_same_command(tmp_path, group):
+    words = ["-p", "g_hidden", "[8,8]", "-p", "d_hidden", "[8]", "-p", "d_pieces=2", "-p", "batch_size=300"]
+    words += ["-p", "epochs=2000", "-p", "seed=0,1", "--out", "s", "--workers", "1", "--split", "none"]
+    command = [sys.executable, "-m", "gan", "sweep", "digits", *words]
+    how = {"cwd": tmp_path, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, start_new_session=True, **how)
+    fixed = {name: value for name, (value,) in TINY.items()} | {"epochs": 2000}
+    name = sweep.training("digits", {}, fixed).made
+    wait_for(tmp_path / "s" / f"{name}.json", 300)
+    (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130 and not out, err
+    assert err.splitlines()[-1] == "gan: stopped; the same command goes on from the last checkpoint"
+    assert "Traceback" not in err
+    table = sweep.load(tmp_path / "s")
+    assert table["status"].tolist() == ["unfinished", "waiting"]
+    done = subprocess.run(command, **how)
+    assert done.returncode == 0, done.stderr
+    assert sweep.load(tmp_path / "s")["status"].tolist() == ["finished"] * 2
+    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=2000))
+
+
+@pytest.mark.soak
+def test_a_worker_beyond_its_memory_is_ended_and_the_run_reported(tmp_path):
+    grid = TINY | {"g_hidden": [[8, 8], [20000, 20000]], "epochs": [1]}
+    with pytest.warns(UserWarning, match="KilledWorker"):
+        table = sweep.run("digits", grid, tmp_path / "s", workers=1, memory="900MB", **HOW)
+    assert table["status"].tolist() == ["finished", "failed"]
+    assert "KilledWorker" in table["error"].iloc[1]
+
+
+@pytest.mark.soak
+def test_a_thousand_runs_are_all_done_once_in_bounded_memory(cluster, tmp_path):
+    grid = TINY | {"epochs": [1], "seed": range(1000)}
+    with Client(cluster) as client:
+        memory = []
+        for runs_of in (range(100), range(1000)):
+            table = sweep.run("digits", grid | {"seed": runs_of}, tmp_path / "s", scheduler=cluster, **HOW)
+            here = psutil.Process().memory_info().rss
+            memory.append([here, *client.run(lambda: psutil.Process().memory_info().rss).values()])
+    assert len(table) == 1000 and set(table["status"]) == {"finished"} and set(table["attempts"]) == {1}
+    assert sorted(table["seed"]) == list(range(1000))
+    assert len([*tmp_path.glob("s/*/checkpoint.pt")]) == 1000
+    assert all(after < before + 50e6 for before, after in zip(*memory, strict=True)), memory

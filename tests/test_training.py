@@ -2,15 +2,19 @@
 
 import copy
 import dataclasses
+import errno
+import itertools
 import json
 import math
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import numpy as np
@@ -24,7 +28,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 import gan
-from gan import algorithm1, engine, keeping, parzen, runs, saving, training
+from gan import algorithm1, durable, engine, keeping, parzen, runs, saving, training
 from gan.__main__ import main
 from gan.book import figures, publishing
 
@@ -347,7 +351,7 @@ def test_what_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch, name, 
             patch.setattr("pathlib.Path.read_text", fail)
         else:
             return
-        with pytest.raises(OSError, match="the file") as error:
+        with pytest.raises(OSError, match=f"{name} can.t be read") as error:
             runs.Run.load(tmp_path / "run")
     assert "damaged" not in str(error.value) and "\n" not in str(error.value)
     assert_same(run, runs.Run.load(tmp_path / "run"))
@@ -376,7 +380,7 @@ def test_mnist_without_a_file_or_a_network_leaves_no_folder(tmp_path, monkeypatc
     def no_network(scratch):
         raise RuntimeError("no network")
 
-    monkeypatch.setitem(gan.files.DOWNLOADS, "mnist", no_network)
+    monkeypatch.setitem(gan.sources.DOWNLOADS, "mnist", no_network)
     with pytest.raises(FileNotFoundError, match=r"mnist\.npz"):
         train(gan.recipe("mnist"), tmp_path / "run", data_dir=tmp_path)
     assert not (tmp_path / "run").exists()
@@ -456,6 +460,264 @@ def test_large_numbers_are_no_trouble(tmp_path):
         game.generator.layers[0].weight.data.fill_(0)
 
     train(tiny(epochs=1), tmp_path / "run", after_epoch=grow)
+
+
+# Signals
+
+
+def signalled(recipe, out, at, number=signal.SIGTERM, **options):
+    """Train; the signal comes within the ``at``-th update that this process makes. Returns the exit code."""
+    iteration, left = algorithm1.ITERATIONS[recipe.updates], [at]
+
+    def step(players, minibatches):
+        left[0] -= 1
+        if not left[0]:
+            signal.raise_signal(number)
+        return iteration(players, minibatches)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(algorithm1.ITERATIONS, recipe.updates, step)
+        with pytest.raises((KeyboardInterrupt, SystemExit)) as stopped:
+            train(recipe, out, **options)
+    assert left == [0]  # the update that was under way was the last
+    return getattr(stopped.value, "code", 130)
+
+
+def assert_same_state(run, other):
+    """All that a checkpoint holds, bit for bit, but for the times."""
+
+    def flat(x, path=""):
+        if isinstance(x, dict | list):
+            items = x.items() if isinstance(x, dict) else enumerate(x)
+            return {name: w for key, value in items for name, w in flat(value, f"{path}/{key}").items()}
+        return {} if path.endswith("seconds") else {path: x}
+
+    ours, theirs = (flat(runs.read_checkpoint(one.folder) | {"record": 0}) for one in (run, other))
+    assert ours.keys() == theirs.keys() and len(ours) > 20
+    for key, x in ours.items():
+        assert torch.equal(x, theirs[key]) if isinstance(x, torch.Tensor) else x == theirs[key], key
+
+
+RICH = {
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "ema": 0.9,
+    "batch_size": 250,
+}  # 5 updates, the last smaller
+
+
+@pytest.mark.parametrize(
+    ("fields", "at"),
+    [({}, 2), ({}, 4), ({}, 6), ({}, 16), ({"updates": "alternating", "k": 2}, 3), (RICH, 7), (RICH, 10)],
+    ids=str,
+)
+def test_a_signal_lets_the_update_end_and_the_run_goes_on_bit_for_bit(tmp_path, fields, at):
+    recipe = tiny(**fields)
+    whole = train(recipe, tmp_path / "whole", averages=[0.5])
+    assert signalled(recipe, tmp_path / "run", at, averages=[0.5]) == 143
+    n = training.iterations(recipe, 1200)
+    there = {name: (tmp_path / "run" / name).exists() for name in (runs.CHECKPOINT, runs.WITHIN)}
+    assert there == {runs.CHECKPOINT: True, runs.WITHIN: at > n and at % n > 0}
+    shown = gan.Run.load(tmp_path / "run")
+    assert len(shown.history) == (
+        at // n if at % n == 0 else min(1, at // n)
+    )  # the first end is always saved
+    if shown.finished:
+        return
+    run = train(recipe, tmp_path / "run", averages=[0.5])
+    assert_same(run, whole)
+    assert_same_state(run, whole)
+    assert "resumed" not in run.record and not (tmp_path / "run" / runs.WITHIN).exists()
+
+
+@pytest.mark.parametrize("at", [10, 13])
+def test_a_signal_in_the_second_stage_and_one_after_another(tmp_path, at):
+    whole = train(staged(ema=0.5), tmp_path / "whole")
+    for each in (3, at - 3):
+        signalled(staged(ema=0.5), tmp_path / "run", each)
+    assert_same_state(train(staged(ema=0.5), tmp_path / "run"), whole)
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signals_exit_code_is_a_shells_and_handlers_are_put_back(tmp_path, capsys, name, code):
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    assert signalled(tiny(), tmp_path / "run", 2, number) == code
+    assert signal.getsignal(number) is before
+    arguments = ["train", "digits", "-p", "epochs", "1", "--device", "cpu", "--out", str(tmp_path / "other")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "steps", lambda game, engine: signal.raise_signal(number) or iter(()))
+        assert main(arguments) == code
+    assert "stopped; the same command goes on" in capsys.readouterr().err
+
+
+def test_a_second_ctrl_c_is_obeyed_at_once_and_an_ignored_signal_is_not(tmp_path, monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        iteration, calls = algorithm1.ITERATIONS["simultaneous"], []
+
+        def step(players, minibatches):
+            calls.append(1)
+            signal.raise_signal(signal.SIGHUP)  # as under nohup
+            if len(calls) == 3:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+                pytest.fail("was not obeyed")
+            return iteration(players, minibatches)
+
+        monkeypatch.setitem(algorithm1.ITERATIONS, "simultaneous", step)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny(), tmp_path / "run")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert not (tmp_path / "run").exists()
+
+
+def test_in_a_thread_signals_are_left_alone(tmp_path):
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(train, tiny(epochs=1), tmp_path / "run").result().finished
+
+
+# Faults
+
+
+def damage(path, how):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes({"flipped": content, "cut": content[:999], "empty": b""}[how])
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut", "empty"])
+def test_train_alone_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path, how):
+    whole, short = train(tiny(), tmp_path / "whole"), tiny(epochs=2)
+    train(short, tmp_path / "run")
+    assert {runs.CHECKPOINT, runs.BEFORE} < {*os.listdir(tmp_path / "run")}
+    damage(tmp_path / "run" / runs.CHECKPOINT, how)
+    words = r"checkpoint\.pt is damaged \(.*\): gan\.train goes on from the one before it, if that is whole"
+    for read in (runs.Run.load, keeping.beginning):
+        with pytest.raises(ValueError, match=words) as error:
+            read(tmp_path / "run", *([tiny(), None] if read is keeping.beginning else []))
+        assert "\n" not in str(error.value)
+    with pytest.warns(
+        UserWarning, match=r"is damaged \(.*\): going on from checkpoint\.before\.pt, 1 epochs"
+    ):
+        assert_same_state(train(tiny(), tmp_path / "run"), whole)
+
+
+def test_a_damaged_checkpoint_from_within_an_epoch_is_passed_over(tmp_path):
+    whole = train(tiny(), tmp_path / "whole")
+    signalled(tiny(), tmp_path / "run", 6)
+    damage(tmp_path / "run" / runs.WITHIN, "flipped")
+    assert len(gan.Run.load(tmp_path / "run").history) == 1
+    with pytest.warns(UserWarning, match=r"within\.pt is damaged .* going on from checkpoint\.pt, 1 epochs"):
+        assert_same_state(train(tiny(), tmp_path / "run"), whole)
+
+
+def test_where_nothing_is_whole_it_says_so_and_writes_nothing(tmp_path):
+    train(tiny(epochs=2), tmp_path / "run")
+    for name in (runs.CHECKPOINT, runs.BEFORE):
+        damage(tmp_path / "run" / name, "flipped")
+    before = lasting(tmp_path / "run")
+    with pytest.raises(
+        ValueError, match=r"checkpoint\.pt is damaged .*train again with overwrite=True"
+    ) as error:
+        train(tiny(), tmp_path / "run")
+    assert "\n" not in str(error.value) and lasting(tmp_path / "run") == before
+
+
+def test_a_checkpoint_of_another_run_is_not_taken_for_this_ones(tmp_path, monkeypatch):
+    for seed in (0, 1):
+        train(tiny(epochs=1, seed=seed), tmp_path / str(seed))
+    monkeypatch.setattr(runs, "datetime", None, raising=False)
+    record = json.loads((tmp_path / "1" / runs.RECORD).read_text()) | {"started": "2014-06-10T00:00:00+00:00"}
+    state = runs.read_checkpoint(tmp_path / "1") | {"record": record}
+    saving.save(tmp_path / "1", record, state)
+    shutil.copy(tmp_path / "1" / runs.CHECKPOINT, tmp_path / "0")
+    with pytest.raises(ValueError, match=r"run\.json and checkpoint\.pt are of two runs"):
+        runs.Run.load(tmp_path / "0")
+    with pytest.raises(ValueError, match=r"holds another run \(seed = 1, not 0\)"):
+        train(tiny(epochs=1), tmp_path / "0")
+
+
+def test_a_kill_before_run_json_is_written_is_put_right(tmp_path, monkeypatch):
+    whole = train(tiny(epochs=1), tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(saving, "tell_readers", Interrupt(None, 0))
+        patch.setattr(Interrupt, "__call__", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        train(tiny(epochs=1), tmp_path / "run")
+    assert sorted(os.listdir(tmp_path / "run")) == ["checkpoint.pt"]
+    assert runs.Run.load(tmp_path / "run").finished
+    assert_same(train(tiny(epochs=1), tmp_path / "run"), whole)
+    assert sorted(os.listdir(tmp_path / "run")) == ["checkpoint.pt", "history.csv", "run.json"]
+
+
+class Full:
+    """A disk that is full for a while: ``fails`` says of each file whether it can't be brought to it."""
+
+    def __init__(self, fails):
+        self.fails, self.count = fails, 0
+
+    def __call__(self, number):
+        self.count += 1
+        if self.fails(self.count):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_disk_that_is_full_for_a_while_costs_nothing_but_a_warning(tmp_path, monkeypatch):
+    whole = train(tiny(), tmp_path / "whole")
+    monkeypatch.setattr(saving, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(durable.os, "fsync", Full(lambda n: n < 6))
+    with pytest.warns(
+        UserWarning, match=r"can't be written \(No space left on device\): .* goes on, and tries again"
+    ):
+        assert_same_state(train(tiny(), tmp_path / "run"), whole)
+
+
+def test_a_disk_that_stays_full_keeps_what_was_saved(tmp_path, monkeypatch):
+    train(tiny(epochs=2), tmp_path / "run")
+    before = lasting(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(durable.os, "fsync", Full(lambda n: True))
+        with pytest.raises(
+            OSError, match=r"checkpoint\.pt can't be written \(No space left on device\): what was"
+        ) as e:
+            train(tiny(epochs=3), tmp_path / "run")
+    assert "\n" not in str(e.value) and e.value.errno == errno.ENOSPC
+    assert lasting(tmp_path / "run") == before
+    assert_same(train(tiny(epochs=3), tmp_path / "run"), train(tiny(epochs=3), tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("then", ["nothing", "another folder of that name"])
+def test_a_folder_that_is_removed_meanwhile_is_left_alone(tmp_path, then):
+    def remove(epoch, game):
+        if epoch == 2:
+            shutil.rmtree(tmp_path / "run")
+            if then != "nothing":
+                (tmp_path / "run").mkdir()
+                (tmp_path / "run/.lock").touch()
+
+    with pytest.raises(
+        OSError, match=r"run can't be written \(it is no longer the folder that was taken\)"
+    ) as error:
+        train(tiny(), tmp_path / "run", after_epoch=remove)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "run").exists() == (then != "nothing")
+
+
+def test_a_folder_that_can_not_be_written_is_one_line(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    with pytest.raises(OSError, match=r"run can't be written \(Read-only file system\)"):
+        train(tiny(), tmp_path / "run")
+
+
+def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
+    times = itertools.cycle([1e9, -5e9, 4e9])
+    monkeypatch.setattr("time.time", lambda: next(times))
+    run = train(tiny(), tmp_path / "run")
+    assert 0 <= run.record["seconds"] < 100 and run.history["seconds"].min() >= 0
 
 
 # The folder

@@ -46,6 +46,8 @@ def follow(
     out = Path(out or runs.default_folder(recipe.model_copy(update={"epochs": own})))
     path = Path(results or places.results("results=FOLDER") / "sweep")
     path /= f"{files.plain_word(out.resolve().name)}.json"
+    if path.parent.is_file():
+        raise ValueError(f"{path.parent} is a file: the scores need a folder")
     scores = [] if overwrite else _before(path, recipe, data.load(recipe.dataset, data_dir).digest)
 
     def score(epoch: int, game: Game) -> None:

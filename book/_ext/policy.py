@@ -1,0 +1,74 @@
+"""A content-security policy in every page: what the site is made of runs, what got into its content does not.
+
+Scripts, styles, fonts, pictures and workers come from the site itself. The theme's own inline scripts are
+allowed by their hashes; what stands in the article, where a notebook's outputs and records end up, has none.
+`file:` is for a site opened from the disk, where not every browser counts files as 'self'; a page that came
+over http can load none. Styles may stand inline, as MathJax and pandas write them.
+"""
+
+import base64
+import hashlib
+import re
+from html import unescape
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+SOURCES = {
+    "default-src": "'none'",
+    "script-src": "'self' file:",
+    "style-src": "'self' file: 'unsafe-inline'",
+    "img-src": "'self' file: data:",
+    "font-src": "'self' file: data:",
+    "connect-src": "'self'",
+    "worker-src": "'self'",
+    "form-action": "'self' file:",
+    "base-uri": "'none'",
+}
+META = '<meta http-equiv="Content-Security-Policy" content="{}">'
+THERE = re.compile(META.format('[^"]*'))
+CHARSET = '<meta charset="utf-8" />'  # which must come first
+ARTICLE = '<article class="bd-article">'
+INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.S)
+HANDLER = re.compile(r'<[a-z][^<>]*\son[a-z]+="([^"]*)"')
+
+
+# Sphinx makes a function of a catalogue's text, which takes 'unsafe-eval'; Chinese has one plural form.
+PLURAL = re.compile(r"new Function\([^)]*\$\{catalog\.plural_expr\}[^;]*;", re.S)
+
+
+def digest(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def policy(html: str) -> str:
+    """What the page ``html`` may load and run."""
+    start, end = html.find(ARTICLE), html.rfind("</article>")
+    around = html[:start] + html[end:] if start >= 0 else html
+    scripts = [*dict.fromkeys(map(digest, INLINE.findall(around)))]
+    handlers = [*dict.fromkeys(digest(unescape(code)) for code in HANDLER.findall(around))]
+    allowed = " ".join([*scripts, *(["'unsafe-hashes'", *handlers] if handlers else [])])
+    return "; ".join(
+        f"{what} {sources} {allowed if what == 'script-src' else ''}".rstrip()
+        for what, sources in SOURCES.items()
+    )
+
+
+def guard_pages(app: Sphinx, exception: Exception | None) -> None:
+    if exception or app.builder.format != "html":
+        return
+    for page in sorted(Path(app.outdir).rglob("*.html")):
+        if "_static" in page.parts:  # a part of the theme, not a page
+            continue
+        html = THERE.sub("", page.read_text("utf-8"))
+        meta = META.format(policy(html))  # without < & and double quotes
+        guarded = html.replace(CHARSET, CHARSET + meta, 1) if CHARSET in html else meta + html
+        page.write_text(guarded, "utf-8")
+    for script in Path(app.outdir, "_static").glob("doctools.js"):
+        script.write_text(PLURAL.sub("() => 0;", script.read_text("utf-8")), "utf-8")
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.connect("build-finished", guard_pages, priority=900)  # after all that mend the pages
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
