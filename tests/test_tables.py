@@ -128,7 +128,8 @@ def publish(root, name, recipe, epochs, best_epoch=None, **means):
     if best_epoch:
         record["metrics"]["parzen_best"]["epoch"] = best_epoch
     (root / "book/results" / name / "run.json").write_text(json.dumps(record))
-    history = "\n".join(["epoch,value", *(f"{epoch},-1" for epoch in range(epochs))])
+    header = "epoch,d_loss,g_loss,d_real,d_fake,value,seconds"
+    history = "\n".join([header, *(f"{epoch},0.5,1,0.5,0.5,-1,1" for epoch in range(1, epochs + 1))])
     (root / "book/results" / name / "history.csv").write_text(history)
 
 
