@@ -64,7 +64,7 @@ def reading(path: Path, what: str = "is damaged", advice: str = COPY) -> Iterato
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise ValueError("it is no file")
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except Exception as error:  # zipfile, zlib, numpy, torch, … and the file system each have their own
         if isinstance(error, ValueError) and str(error).startswith(f"{path}"):

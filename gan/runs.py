@@ -281,7 +281,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
     for name in (CHECKPOINT, BEFORE):  # the second rules for the moment in which the first becomes it
         try:
             state = read_state(folder / name)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except files.Damaged as error:
             before = name == CHECKPOINT and (folder / BEFORE).exists()

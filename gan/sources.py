@@ -10,8 +10,10 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import shutil
 import struct
 import tempfile
+import time
 import warnings
 import zipfile
 import zlib
@@ -234,7 +236,10 @@ def _fetch(name: str, path: Path, shape: tuple[int, ...] | None) -> Arrays:
     """Download ``name`` and write it to ``path``, whole or not at all."""
     try:
         durable.make(path.parent)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{name}-") as scratch:
+        for left in path.parent.glob(f".{name}-*.part"):  # by a kill; another may be at it right now
+            if time.time() - left.stat().st_mtime > 86400:
+                shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(".part", f".{name}-", path.parent) as scratch:
             part = Path(scratch) / path.name
             np.savez_compressed(part, allow_pickle=False, **DOWNLOADS[name](scratch))
             arrays = _read_npz(part, shape)

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from tqdm import tqdm
 
 from . import durable, recipes, runs
@@ -63,7 +63,7 @@ def _train(recipe: recipes.Recipe, how: dict[str, Any], folder: Path, look: Any)
     if how["device"] in ("auto", "cuda") and torch.cuda.is_available():
         torch.cuda.set_device(int(re.findall(r"\d*$", worker())[0] or 0) % torch.cuda.device_count())
     if folder.exists():
-        with FileLock(folder / durable.LOCK):  # of a worker that was given up; it stops soon
+        with durable.locked(folder):  # by a worker that was given up, which stops soon; then by nobody
             pass
     split = how.pop("split")
     run = train(recipe, folder, after_epoch=look, progress=False, **how)
@@ -154,8 +154,7 @@ def _left(folder: Path, tasks: Sequence[Task]) -> list[Task]:
 @contextmanager
 def _own(folder: Path, what: str) -> Iterator[str]:
     """Make ``folder`` this sweep's own; when this ends, so does what its workers do."""
-    folder.mkdir(parents=True, exist_ok=True)
-    there = {*os.listdir(folder)} - {durable.LOCK}
+    there = {*os.listdir(folder)} - {durable.LOCK} if folder.exists() else set()
     if there and RECORD not in there:
         raise ValueError(f"{folder} holds files that are no sweep's: choose a new folder")
     if there and (other := _read(folder / RECORD)["what"]) != what:
@@ -163,7 +162,7 @@ def _own(folder: Path, what: str) -> Iterator[str]:
     session = str(time.time_ns())
     record: dict[str, Any] = {"format": 1, "what": what}
     try:
-        with FileLock(folder / durable.LOCK, timeout=0):
+        with durable.locked(folder, timeout=0):
             durable.write_json(folder / RECORD, record | {"session": session})
             try:
                 yield session
@@ -178,13 +177,14 @@ def _executor(scheduler: Any, workers: int | None, memory: str | None, bar: tqdm
     """What runs the tasks: dask's scheduler, or processes of this machine."""
     workers = workers or torch.cuda.device_count() or None
     if find_spec("distributed"):
+        import dask
         from distributed import Client, LocalCluster
 
-        shown = "localhost:0" if find_spec("bokeh") else None
-        how = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory or "auto"}
-        local = None if scheduler else LocalCluster(**how, dashboard_address=shown, silence_logs="CRITICAL")
+        dask.config.set({"distributed.worker.memory.pause": False})  # a worker waits for no memory: it ends
+        how = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory or 0}
+        local = None if scheduler else LocalCluster(**how, dashboard_address=":0", silence_logs="CRITICAL")
         with local or nullcontext(), Client(local or scheduler) as client:
-            bar.set_description(shown and client.dashboard_link)
+            bar.set_description(client.dashboard_link if find_spec("bokeh") else None)
             yield client.get_executor(pure=False)
     elif option := (scheduler and f"scheduler = {scheduler}") or (memory and f"memory = {memory}"):
         raise ValueError(f"{option}: this needs dask: pip install '.[sweep]'")

@@ -6,12 +6,14 @@ The book shows book/results/reliability.json: each check's counts, and when, whe
 import json
 import os
 import resource
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 
 from gan.durable import write_json
 from gan.engine import describe
@@ -23,6 +25,11 @@ def record(name: str, **numbers: float) -> None:
     if not (file := os.environ.get("RELIABILITY")):
         return
     path = Path(file)
+    with FileLock(Path(tempfile.gettempdir(), f"{path.stem}.lock")):  # tests run side by side
+        _add(path, name, numbers)
+
+
+def _add(path: Path, name: str, numbers: dict[str, float]) -> None:
     checks = json.loads(path.read_text("utf-8")) if path.exists() else {}
     where = {"date": datetime.now(UTC).date().isoformat(), "machine": describe(torch.device("cpu"))}
     checks[name] = numbers | where | {"commit": commit()}

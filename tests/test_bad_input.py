@@ -4,6 +4,7 @@ import io
 import math
 import re
 import struct
+import time
 import warnings
 import zipfile
 from contextlib import redirect_stderr, redirect_stdout
@@ -13,6 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reliability import record
 
 import gan
 from gan import parzen
@@ -232,7 +234,7 @@ POINTS = {
     ),
     "x is torch.int64 with values from 9 to 9: …": lambda: parzen.log_likelihood((X * 18).long(), X, 1),
     "samples is torch.complex64: it must be real": lambda: parzen.log_likelihood(X, X * 1j, 1),
-    "split = 'train': it must be test or valid": lambda: parzen.estimate_samples(
+    "split = 'train': it must be test or valid": lambda: parzen.estimate(
         gan.recipe("digits"), X, split="train"
     ),
     "x has 4 values per point and samples 64: they must agree": lambda: parzen.log_likelihood(
@@ -340,10 +342,11 @@ COMMANDS = {
     "record .": f"{NEEDED} --end (gan record --help)",
     "record . --end x": ". is no run: it has no run.json",
     "sweep": f"{NEEDED} recipe (gan sweep --help)",
-    "sweep nosuch": f"there is no recipe 'nosuch'; {THERE}",
-    "sweep digits --every 0": "--every 0: it must be a number of epochs, at least 1",
+    "sweep digits": "there is nothing to sweep in {}: it takes fields, and values of each",
+    "sweep nosuch --follow": f"there is no recipe 'nosuch'; {THERE}",
+    "sweep digits --follow --every 0": "--every 0: it must be a number of epochs, at least 1",
     "sweep digits --every x": "argument --every: invalid int value: 'x' (gan sweep --help)",
-    "sweep digits --results afile": "afile is a file: the scores need a folder",
+    "sweep digits --follow --results afile": "afile is a file: the scores need a folder",
     "yardsticks": f"{NEEDED} recipe (gan yardsticks --help)",
     "yardsticks nosuch": f"there is no recipe 'nosuch'; {THERE}",
     "yardsticks digits -n 0": "-n 0: of 1200 training images from 1 to 1200 stand-ins come",
@@ -568,16 +571,17 @@ FIELD = st.sampled_from([*gan.Recipe.model_fields][1:])
 
 
 def valid_or_one_line(field, text):
-    """A valid recipe, which says itself in words that make it again, or one line that names the field."""
+    """Whether it makes a recipe, valid, and again the same from its record; else one line names the field."""
     try:
         with warnings.catch_warnings(action="error"):
             made = gan.recipe("digits", **{field: typed(text)})
     except ValueError as error:
         assert not re.search(r"[\n\r]", str(error)) and len(str(error)) < 3000
         assert field.split("_")[0] in str(error)
-        return
+        return False
     assert gan.recipe("digits", **gan.recipes.changes(made)) == made
     assert gan.recipes.parse(made.model_dump(mode="json")) == made
+    return True
 
 
 @EXAMPLES
@@ -587,10 +591,18 @@ def test_any_text_for_any_field_makes_a_recipe_or_one_line(field, text):
 
 
 @pytest.mark.soak
-@MANY
-@given(FIELD, ODD)
-def test_many_more_texts_for_any_field(field, text):
-    valid_or_one_line(field, text)
+def test_many_more_texts_for_any_field():
+    start, counts = time.monotonic(), {True: 0, False: 0}
+
+    @MANY
+    @given(FIELD, ODD)
+    def play(field, text):
+        counts[valid_or_one_line(field, text)] += 1
+
+    play()
+    cases, seconds = sum(counts.values()), round(time.monotonic() - start)
+    assert cases >= 1000 and counts[False] and counts[True]
+    record("bad input", cases=cases, detected=counts[False], harmless=counts[True], seconds=seconds)
 
 
 WORDS = st.one_of(

@@ -231,6 +231,10 @@ def test_a_button_folds_the_code_and_the_next_page_remembers(browser: webdriver.
         assert len(browser.find_elements("css selector", "details.hide > .cell_input")) == len(before)
         browser.execute_script("document.querySelectorAll('details.hide > summary')[1].click()")
         assert browser.execute_script(FOLDED).count(True) == 1
+        button.click()
+        assert browser.execute_script(FOLDED) == before
+        assert len(browser.find_elements("css selector", "details.hide > .cell_input")) == before.count(False)
+        button.click()
 
         open_page(browser, f"{address}book/speed.html")
         assert {*browser.execute_script(FOLDED)} == {False}

@@ -167,7 +167,7 @@ def test_more_than_a_thousand_damaged_files_are_told_in_one_line_or_harmless(fol
             for name, count in strike(folders, kind, flips=80, cuts=None, seed=1).items():
                 total[name] += count
     assert total["cases"] >= 1000 and total["cases"] == total["detected"] + total["harmless"]
-    record("corruption", **total, peak_memory=peak_memory(), seconds=round(time.monotonic() - start))
+    record("corruption", **total, peak=peak_memory(), seconds=round(time.monotonic() - start))
 
 
 def test_a_checkpoint_with_another_runs_record_is_not_its_own(folders, tmp_path):

@@ -616,7 +616,7 @@ def test_all_that_is_made_to_do_harm_is_refused_in_one_process(made, tmp_path):
         (tmp_path / f"{number}").mkdir()
         refuse_run(made, tmp_path / f"{number}/run", *case)
     cases, seconds = len(DATA) + len(RUNS), round(time.monotonic() - start)
-    record("hostile files", cases=cases, detected=cases, peak_memory=peak_memory(), seconds=seconds)
+    record("hostile files", cases=cases, detected=cases, peak=peak_memory(), seconds=seconds)
 
 
 # Pages

@@ -256,6 +256,8 @@ def test_the_plane_is_covered_or_not_as_told() -> None:
     got = node("plane")
     assert got["most"] == 8
     assert max(got["few"]) <= 2
+    wide, narrow = got["some"]  # of 25
+    assert 8 <= wide <= 12 and 3 <= narrow <= 7
 
 
 # The joined script and the directive

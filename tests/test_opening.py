@@ -128,7 +128,7 @@ def test_images_that_a_pages_small_networks_do_not_fit_lead_to_a_recipe_that_doe
         np.savez(tmp_path / f"mine{side}.npz", x_train=x, x_test=x)
     path = ROOT / "book/cifar10.ipynb"
     assert open_notebook(path, monkeypatch, "dataset = 'mine8'")["settings"].dataset == "mine8"
-    with pytest.raises(ValueError, match=r"g_deconv = .* \(1, 28, 28\) .*; -p recipe cifar10 has"):
+    with pytest.raises(ValueError, match=r"g_deconv = .* \(1, 28, 28\).*; -p recipe cifar10 has"):
         open_notebook(path, monkeypatch, "dataset = 'mine28'")
     found = open_notebook(path, monkeypatch, "dataset = 'mine28'; recipe = 'cifar10'")["settings"]
     assert (found.name, found.dataset) == ("cifar10", "mine28")
@@ -136,7 +136,7 @@ def test_images_that_a_pages_small_networks_do_not_fit_lead_to_a_recipe_that_doe
 
 def test_the_steps_of_a_zoom_past_the_end_are_told(monkeypatch, capsys):
     names = open_notebook(ROOT / "book/adversarial-nets.ipynb", monkeypatch, "epochs = 1")
-    assert names["zoom"] == 1 and capsys.readouterr().out == "zoom = 2: the last epoch is 1\n"
+    assert names["zoom"] == 1 and capsys.readouterr().out == "zoom = 2：只有 1 轮，改取最后一轮\n"
 
 
 # Away from the checkout

@@ -1,6 +1,7 @@
 """Sweeps on a real local cluster: what is done once, goes on elsewhere, fails alone; and their table."""
 
 import _thread
+import inspect
 import json
 import os
 import signal
@@ -29,17 +30,18 @@ from gan.book.commands import values
 TINY = {"g_hidden": [[8, 8]], "d_hidden": [[8]], "d_pieces": [2], "batch_size": [300], "epochs": [2]}
 HOW = {"progress": False, "split": "none"}
 LONG = TINY | {"epochs": [60]}
+NAME = sweep.training("digits", {}, {field: value for field, (value,) in LONG.items()}).made
 
 
 def hurry():
-    """Look, and write checkpoints, after every epoch: in a worker."""
-    gan.keeping.SAVE_EVERY, gan.sweep.LOOK = -1.0, 0.0
+    """Look, and write a checkpoint, after every epoch: in a worker."""
+    gan.saving.Checkpoints.due, gan.sweep.LOOK = lambda self, end: end, 0.0
 
 
 @pytest.fixture(scope="module")
 def cluster():
     """Two workers, processes of one thread each."""
-    how = {"dashboard_address": None, "silence_logs": "CRITICAL"}
+    how = {"dashboard_address": ":0", "silence_logs": "CRITICAL"}
     with LocalCluster(n_workers=2, threads_per_worker=1, **how) as cluster:
         yield cluster
 
@@ -122,28 +124,26 @@ def test_the_run_of_a_killed_worker_moves_and_is_the_same_bit_for_bit(quick, tmp
         killed.append(told)
         os.kill(quick.workers[int(told["worker"])].pid, signal.SIGKILL)
 
-    name = sweep.training("digits", {}, {field: value for field, (value,) in LONG.items()}).made
-    thread = after_epoch(tmp_path / "s" / f"{name}.json", 5, kill)
+    thread = after_epoch(tmp_path / "s" / f"{NAME}.json", 5, kill)
     table = sweep.run("digits", LONG, tmp_path / "s", scheduler=quick, **HOW)
     thread.join()
     (row,) = table.to_dict("records")
     assert row["status"] == "finished" and row["attempts"] == 2 and row["worker"] != killed[0]["worker"]
     assert row["seconds"] > killed[0]["seconds"]
-    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=60))
+    assert_equal(tmp_path / "s" / NAME, alone(tmp_path / "alone", epochs=60))
 
 
 @pytest.mark.slow
 def test_what_was_stopped_stops_on_the_cluster_too_and_goes_on(quick, tmp_path):
-    name = sweep.training("digits", {}, {field: value for field, (value,) in LONG.items()}).made
-    after_epoch(tmp_path / "s" / f"{name}.json", 3, lambda told: _thread.interrupt_main())
+    after_epoch(tmp_path / "s" / f"{NAME}.json", 3, lambda told: _thread.interrupt_main())
     with pytest.raises(KeyboardInterrupt):
         sweep.run("digits", LONG, tmp_path / "s", scheduler=quick, **HOW)
-    with FileLock(tmp_path / "s" / name / ".lock", timeout=60):  # the worker lets go of it
+    with FileLock(tmp_path / "s" / NAME / ".lock", timeout=60):  # the worker lets go of it
         stopped = sweep.load(tmp_path / "s").iloc[0]
     assert stopped["status"] == "unfinished" and 3 <= stopped["epoch"] < 60
     table = sweep.run("digits", LONG, tmp_path / "s", scheduler=quick, **HOW)
     assert table["status"].tolist() == ["finished"] and table["attempts"].tolist() == [2]
-    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=60))
+    assert_equal(tmp_path / "s" / NAME, alone(tmp_path / "alone", epochs=60))
 
 
 @pytest.mark.slow
@@ -168,7 +168,7 @@ def test_what_fails_is_tried_again_told_and_stops_no_other(cluster, tmp_path):
 
 @pytest.mark.slow
 def test_a_worker_of_many_threads_trains_one_run_at_a_time(tmp_path):
-    how = {"processes": False, "dashboard_address": None}
+    how = {"processes": False, "dashboard_address": ":0"}
     with LocalCluster(n_workers=1, threads_per_worker=4, **how) as cluster:
         table = sweep.run("digits", TINY | {"seed": range(4)}, tmp_path / "s", scheduler=cluster, **HOW)
     assert table["status"].tolist() == ["finished"] * 4
@@ -311,24 +311,27 @@ def test_a_notebook_is_executed_with_every_combination(tmp_path, monkeypatch, ca
     assert not (tmp_path / "t").exists()
 
 
-def wait_for(record, epoch):
-    after_epoch(record, epoch, lambda told: None).join()
+@pytest.fixture
+def hurried(tmp_path, monkeypatch):
+    """An environment whose dask workers keep and look often."""
+    (tmp_path / "hurry.py").write_text(f"import gan\n{inspect.getsource(hurry)}\nhurry()\n")
+    return os.environ | {"DASK_DISTRIBUTED__WORKER__PRELOAD": str([str(tmp_path / "hurry.py")])}
 
 
 @pytest.mark.soak
-def test_the_scheduler_is_killed_and_the_same_call_goes_on(tmp_path, monkeypatch):
+def test_the_scheduler_is_killed_and_the_same_call_goes_on(tmp_path, hurried):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address, python = f"tcp://127.0.0.1:{port}", [sys.executable, "-m"]
     scheduler = [*python, "distributed.cli.dask_scheduler", "--port", str(port), "--no-dashboard"]
     worker = [*python, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
-    grid, quiet = TINY | {"epochs": [2000], "seed": [0, 1]}, {"stderr": subprocess.DEVNULL, "cwd": tmp_path}
-    name = sweep.training("digits", {}, {field: values[0] for field, values in grid.items()}).made
+    grid = LONG | {"seed": [0, 1]}
+    how = {"stderr": subprocess.DEVNULL, "cwd": tmp_path, "env": hurried}
 
     @contextmanager
     def started():
-        processes = [subprocess.Popen(command, **quiet) for command in (scheduler, worker)]
+        processes = [subprocess.Popen(command, **how) for command in (scheduler, worker)]
         try:
             yield processes[0]
         finally:
@@ -337,26 +340,30 @@ def test_the_scheduler_is_killed_and_the_same_call_goes_on(tmp_path, monkeypatch
                 process.wait()
 
     with started() as process:
-        after_epoch(tmp_path / "s" / f"{name}.json", 300, lambda told: process.kill())
+        after_epoch(tmp_path / "s" / f"{NAME}.json", 5, lambda told: process.kill())
         with pytest.raises(ConnectionError, match="the scheduler is gone: the same command goes on"):
             sweep.run("digits", grid, tmp_path / "s", scheduler=address, **HOW)
     with started():
         table = sweep.run("digits", grid, tmp_path / "s", scheduler=address, **HOW)
     assert table["status"].tolist() == ["finished"] * 2 and table["attempts"].tolist() == [2, 1]
-    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=2000))
+    assert_equal(tmp_path / "s" / NAME, alone(tmp_path / "alone", epochs=60))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("group", [True, False])
-def test_ctrl_c_leaves_everything_to_the_same_command(tmp_path, group):
+def test_ctrl_c_leaves_everything_to_the_same_command(tmp_path, hurried, group):
     words = ["-p", "g_hidden", "[8,8]", "-p", "d_hidden", "[8]", "-p", "d_pieces=2", "-p", "batch_size=300"]
-    words += ["-p", "epochs=2000", "-p", "seed=0,1", "--out", "s", "--workers", "1", "--split", "none"]
+    words += ["-p", "epochs=60", "-p", "seed=0,1", "--out", "s", "--workers", "1", "--split", "none"]
     command = [sys.executable, "-m", "gan", "sweep", "digits", *words]
-    how = {"cwd": tmp_path, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    how = {
+        "cwd": tmp_path,
+        "env": hurried,
+        "text": True,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+    }
     process = subprocess.Popen(command, start_new_session=True, **how)
-    fixed = {name: value for name, (value,) in TINY.items()} | {"epochs": 2000}
-    name = sweep.training("digits", {}, fixed).made
-    wait_for(tmp_path / "s" / f"{name}.json", 300)
+    after_epoch(tmp_path / "s" / f"{NAME}.json", 5, lambda told: None).join()
     (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=100)
     assert process.returncode == 130 and not out, err
@@ -367,7 +374,7 @@ def test_ctrl_c_leaves_everything_to_the_same_command(tmp_path, group):
     done = subprocess.run(command, **how)
     assert done.returncode == 0, done.stderr
     assert sweep.load(tmp_path / "s")["status"].tolist() == ["finished"] * 2
-    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=2000))
+    assert_equal(tmp_path / "s" / NAME, alone(tmp_path / "alone", epochs=60))
 
 
 @pytest.mark.soak

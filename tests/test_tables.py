@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import gan
+from gan import runs
 from gan.book import followed, publishing, speed, tables, yardsticks
 
 BENCH = Path(__file__).resolve().parents[1] / "book/results/bench"
@@ -128,7 +129,7 @@ def publish(root, name, recipe, epochs, best_epoch=None, **means):
     if best_epoch:
         record["metrics"]["parzen_best"]["epoch"] = best_epoch
     (root / "book/results" / name / "run.json").write_text(json.dumps(record))
-    history = "\n".join(["epoch,value", *(f"{epoch},-1" for epoch in range(epochs))])
+    history = "\n".join([",".join(runs.COLUMNS), *(f"{epoch + 1},0,0,0,0,-1,0" for epoch in range(epochs))])
     (root / "book/results" / name / "history.csv").write_text(history)
 
 

@@ -59,7 +59,7 @@ def card(target: Tag, moved: str) -> str:
         for note in notes:
             note.name, note["class"] = "div", "card-note"
         record.replace_with(*notes)
-    for tag in box.select(".headerlink"):
+    for tag in box.select(".headerlink, script, style, iframe, object"):  # a card shows, and runs nothing
         tag.decompose()
     for name in box.find_all("dt", recursive=False):
         name.name, name["class"] = "p", "card-name"

@@ -5,7 +5,6 @@ The paper's figure is one number at the end of a run; what choices are made on i
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -73,7 +72,7 @@ def _before(path: Path, recipe: Recipe, digest: str) -> list[dict[str, Any]]:
     """The scores in ``path``, which must be of a beginning of ``recipe``'s run, or of a longer one."""
     if not path.exists():
         return []
-    record = json.loads(path.read_text("utf-8"))
+    record = files.read_json(path)
     there = parse(record["recipe"])
     if fields := differing(there.model_copy(update={"epochs": recipe.epochs}), recipe):
         what = f"another recipe ({fields})"

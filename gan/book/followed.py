@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -11,6 +10,7 @@ from typing import Any, cast
 
 import pandas as pd
 
+from ..files import read_json
 from ..recipes import Recipe, changes, parse
 from ..recipes import recipe as preset_of
 from ..runs import Run, find_result
@@ -19,7 +19,7 @@ from ..runs import Run, find_result
 def course(run: Run) -> dict[str, Any] | None:
     """What a sweep wrote of a published ``run`` to book/results/course/, where it was followed."""
     path = run.folder.parent / "course" / f"{run.folder.name}.json"
-    return json.loads(path.read_text("utf-8")) if path.exists() else None
+    return read_json(path) if path.exists() else None
 
 
 def last_weights(record: Mapping[str, Any]) -> dict[int, float]:
@@ -90,7 +90,7 @@ def averages(records: Sequence[Mapping[str, Any]], updates: int, early: int = 10
 def sweeps(recipe: str) -> list[dict[str, Any]]:
     """What `gan sweep --follow` wrote of ``recipe`` to book/results/sweep/, the recipe as it is first."""
     folder = find_result(f"sweep/{recipe}.json", "no sweep (`python -m gan sweep --follow` writes it)").parent
-    records = [json.loads(path.read_text("utf-8")) for path in folder.glob(f"{recipe}*.json")]
+    records = [read_json(path) for path in folder.glob(f"{recipe}*.json")]
     return sorted(
         (record for record in records if record["recipe"]["name"] == recipe),
         key=lambda record: (len(_changes(record)), _changes(record)),

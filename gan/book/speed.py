@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pandas as pd
 from IPython.display import HTML
 
+from ..files import read_json
 from ..runs import find_result
 
 CONTESTANTS = {
@@ -46,7 +46,7 @@ GOALS: list[tuple[str, str, str, dict[str, float]]] = [
 def load(device: str = "cpu") -> dict[str, Any]:
     """What `python -m gan bench` wrote to book/results/bench/, seen from here or from a folder above."""
     path = find_result(f"bench/{device}.json", "no benchmark (`make bench` writes it)")
-    return json.loads(path.read_text("utf-8")) | {"on": device}
+    return read_json(path) | {"on": device}
 
 
 def provenance(record: dict[str, Any]) -> HTML:

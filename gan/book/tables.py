@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
+from ..files import read_json
 from ..recipes import Recipe
 from ..recipes import recipe as preset_of
 from ..runs import Run, find_result, published
@@ -144,7 +144,7 @@ def likelihoods(estimates: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 def yardsticks(name: str = "mnist") -> dict[str, Any]:
     """What `python -m gan yardsticks` wrote to book/results/yardsticks/, seen as `bench` sees it."""
     path = find_result(f"yardsticks/{name}.json", f"no yardsticks (`python -m gan yardsticks {name}`)")
-    return json.loads(path.read_text("utf-8"))
+    return read_json(path)
 
 
 def scores(dataset: str = "mnist") -> pd.DataFrame:

@@ -83,7 +83,12 @@ const tasks = {
       for (let i = 0; i < 50; i++) helvetica.iterate()
       few.push(helvetica.state().covered)
     }
-    return { most, few }
+    const grids = await Promise.all([{}, { width: 64 }].map((more) => start("plane", "grid", more)))
+    const some = grids.map(([grid]) => {
+      while (grid.gSteps < 2000) grid.iterate()
+      return grid.state().covered
+    })
+    return { most, few, some }
   },
 
   random() {

@@ -220,9 +220,8 @@ function start(network, random, init, biasInit) {
   return network
 }
 
-/** G(z) of rectifiers, with a linear output. @param {Random} random @param {number[]} widths from z to x
- * @param {number} [init] */
-export const generator = (random, widths, init = 0.2) => start(new Network(shapes(widths, "relu", 1, "linear")), random, init, 0.3)
+/** G(z) of rectifiers, with a linear output. @param {Random} random @param {number[]} widths from z to x */
+export const generator = (random, widths) => start(new Network(shapes(widths, "relu", 1, "linear")), random, 0.2, 0.3)
 
 /** D(x) of maxout units in pairs, as a logit. @param {Random} random @param {number[]} widths from x to 1 */
 export const discriminator = (random, widths) => start(new Network(shapes(widths, "maxout", 2, "linear")), random, 0.3, 0)

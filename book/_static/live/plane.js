@@ -18,14 +18,14 @@ const COVER = { k: 1, speed: "fast", gRate: 0.002, dRate: 0.002, momentum: 0.5, 
 /** @type {Record<string, import("./controls.js").Settings>} */
 const PRESETS = {
   cover: COVER, helvetica: { ...COVER, gRate: 0.005, dRate: 0.0005 },
-  grid: { ...COVER, target: "grid", dRate: 0.005, noise: "uniform" },
+  grid: { ...COVER, target: "grid", dRate: 0.005, noise: "uniform", width: 128 },
 }
 
 /** @type {Record<string, string>} */
 const WATCH = {
   cover: "绿色的样本起初挤作一团，追着蓝色深的地方走，一千多次迭代以后散到全部 8 个峰上。",
   helvetica: "G 的学习率是 D 的十倍：所有的 z 都被送到 D 眼下最看好的一处，等 D 回过神来，又一起搬到别处，覆盖的峰很少超过一两个。",
-  grid: "峰多了，G 要慢得多：看覆盖的峰数怎样增加，又怎样丢掉；两千次迭代以后，往往还不到一半。",
+  grid: "峰多了，难得多：D 只告诉每个样本往哪里走，没有谁去数 25 个峰，样本成群地找到一个，又丢掉一个。两千次迭代以后只覆盖十个左右；把宽度减半，D 画不细这么多起伏，就只剩五个上下。",
 }
 
 /** @param {import("./controls.js").Settings} values */

@@ -7,7 +7,7 @@ import { binEdges, binMasses, drawnTarget, priorWidth, snapshot, TARGETS } from 
 /** @typedef {import("./theory.js").Snapshot} Snapshot */
 /** @typedef {{target: string, drawn: number[], seed: number, k: number, loss: GeneratorLoss, noise: string, width: number,
  *             batch: number, optimizer: string, momentum: number, gRate: number, dRate: number, decay: number,
- *             lead: number, init?: number}} GameSettings */
+ *             lead: number}} GameSettings */
 /** @typedef {{dSteps: number, gSteps: number, z: Float64Array, g: Float64Array, pull: Float64Array}} Common */
 /** @typedef {Common & Snapshot & {edges: Float64Array}} LineState */
 /** @typedef {Common & {field: Float64Array, covered: number, modes: number, near: number}} PlaneState */
@@ -24,7 +24,7 @@ export class Game {
     this.target = settings.target === "drawn" ? drawnTarget(settings.drawn, 4) : TARGETS[settings.target]
     this.random = new Random(seed)
     const size = this.target.dimensions
-    this.generator = generator(this.random, [size, width, width, size], settings.init)
+    this.generator = generator(this.random, [size, width, width, size])
     this.discriminator = discriminator(this.random, [size, width / 2, width / 2, 1])
     const optimize = optimizer === "adam" ? adam : sgd
     this.players = new Players(this.generator, this.discriminator, loss)
