@@ -7,8 +7,9 @@ so that `algorithm1` plays them all; noise, masks and the data's order are of ea
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,18 @@ from .data import resident
 from .engine import pick_device
 from .recipes import Recipe
 from .training import Game, make_optimizer, shuffled, updates
+
+MOST = 150_000  # weights between the hidden layers of one game; with more, a batch is no faster on a CPU
+
+
+def pays(recipe: Recipe, how: Mapping[str, Any]) -> bool:
+    """Whether seeds of ``recipe`` can be trained in one batch, and faster so; ``how`` is for `gan.train`."""
+    other = {*how} - {"split", "device", "data_dir"} or pick_device(how.get("device", "auto")).type != "cpu"
+    layers = (recipe.d_conv, recipe.g_deconv, recipe.g_batch_norm != "none", recipe.second_stage_after)
+    if other or any((*layers, recipe.max_norm, recipe.scaling == "gcn", recipe.precision != "fp32")):
+        return False
+    g_hidden = sum(a * b for a, b in pairwise((recipe.noise_size, *recipe.g_hidden)))
+    return g_hidden + recipe.d_pieces * sum(a * b for a, b in pairwise(recipe.d_hidden)) <= MOST
 
 
 class Linears(nn.Module):
@@ -57,11 +70,8 @@ class Stack(Players):
         self.games, self.random, self.recipe = games, random, games[0].recipe
         both = [stack([getattr(game, player) for game in games]) for player in ("generator", "discriminator")]
         super().__init__(*both, *(make_optimizer(self.recipe, one) for one in both), self._loss)
-        self.generator.draw_noise = lambda n: torch.stack(self._draw(lambda one: one.generator.draw_noise(n)), 1)
-        self.discriminator.draw_masks = lambda n: [
-            torch.stack(masks, 1)
-            for masks in zip(*self._draw(lambda one: one.discriminator.draw_masks(n)), strict=True)
-        ]
+        self.generator.draw_noise = self._noise
+        self.discriminator.draw_masks = self._masks
 
     def _draw(self, draw: Callable[[Game], Any]) -> list[Any]:
         """What each game draws."""
@@ -71,6 +81,13 @@ class Stack(Players):
             drawn.append(draw(game))
             self.random[i] = game.random.state_dict()
         return drawn
+
+    def _noise(self, n: int) -> Tensor:
+        return torch.stack(self._draw(lambda game: game.generator.draw_noise(n)), 1)
+
+    def _masks(self, n: int) -> Masks:
+        drawn = self._draw(lambda game: game.discriminator.draw_masks(n))
+        return [torch.stack(masks, 1) for masks in zip(*drawn, strict=True)]
 
     def _loss(self, logits: Tensor) -> Tensor:
         self.last = logits.detach()
@@ -135,7 +152,8 @@ def train(
         for recipe in recipes:
             games.append(Game(recipe, x, where))
             random.append(games[-1].random.state_dict())
-        begun = [saving.begin(*of, data, where, "eager", None, False) for of in zip(recipes, folders, strict=True)]
+        each = zip(recipes, folders, strict=True)
+        begun = [saving.begin(*of, data, where, "eager", None, False)[0] for of in each]
         players, x = Stack(games, random), resident(x, where)
         try:
             for epoch in range(1, recipes[0].epochs + 1):
@@ -148,6 +166,5 @@ def train(
                     after_epoch(epoch)
         finally:
             for i in {*range(len(games))} - lost if not games[0].epoch.done else ():
-                game = players.part(i)
-                record = begun[i][0] | {"stacked": len(games)}
-                saving.Checkpoints(folders[i], record, False, stills[i]).save(game.parts(), end=True, must=True)
+                record, parts = begun[i] | {"stacked": len(games)}, players.part(i).parts()
+                saving.Checkpoints(folders[i], record, False, stills[i]).save(parts, end=True, must=True)
