@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from contextlib import suppress
@@ -247,8 +248,7 @@ def fetch(root: Path) -> Any:
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (60, 28, 28), dtype=np.uint8), np.arange(60) % 10
     arrays = {"x_train": x, "y_train": y, "x_test": x[:10], "y_test": y[:10]}
-    sources = getattr(gan, "sources", gan.files)
-    sources.DOWNLOADS["mnist"] = lambda folder: arrays
+    gan.sources.DOWNLOADS["mnist"] = lambda folder: arrays
     return gan.data.load("mnist", root).digest
 
 
@@ -276,6 +276,7 @@ JOBS = {job.__name__: job for job in (train, sweep, publish, published, fetch, s
 
 def child(order: dict[str, Any], pipe: int, library: ctypes.CDLL) -> None:
     """Do what is ordered, tell of it through ``pipe``, and end."""
+    signal.alarm(300)  # rather than hang
     said = os.open(f"{order['root']}.said", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(said, 1), os.dup2(said, 2)
     sys.modules["gan.saving"].SAVE_EVERY = order.get("every", 0.0)
@@ -335,6 +336,8 @@ def serve(library: ctypes.CDLL) -> None:
 
 
 if __name__ == "__main__":
+    from tqdm import tqdm
+
     import gan
     import gan.book.ablation
     import gan.book.publishing
@@ -345,5 +348,6 @@ if __name__ == "__main__":
     commit = gan.runs.commit()
     gan.runs.commit = lambda: commit
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    tqdm.set_lock(threading.RLock())  # its own is one for all children: who is killed may hold it
     gc.freeze()  # so that children share these pages
     serve(ctypes.CDLL(sys.argv[1]))

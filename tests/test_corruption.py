@@ -30,6 +30,7 @@ SMALL = {
     "d_pieces": 2,
     "batch_size": 200,
 }
+IDX = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 TOLD = (ValueError, OSError, FloatingPointError, MemoryError)
 
 
@@ -55,8 +56,7 @@ def write_data(root, seed):
         (root / f"{kind}{seed}").mkdir()
     np.savez(root / f"npz{seed}/mnist.npz", **arrays)
     np.savez_compressed(root / f"packed{seed}/mine.npz", **arrays)
-    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-    for name, array in zip(names, arrays.values(), strict=True):
+    for name, array in zip(IDX, arrays.values(), strict=True):
         head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
         (root / f"idx{seed}/{name}-ubyte.gz").write_bytes(gzip.compress(head + array.tobytes(), mtime=0))
     faces = rng.integers(0, 256, (30, 48, 48), dtype=np.uint8)
@@ -66,6 +66,12 @@ def write_data(root, seed):
 
 KINDS = ("run", "published", "npz", "packed", "idx", "mat")
 NAMES = {"npz": "mnist", "packed": "mine", "idx": "mnist", "mat": "tfd"}
+
+
+READERS = ("checkpoint.before.pt", "history.csv", "run.json")  # all in them is checkpoint.pt's too
+NOT_PROVEN = {"run": READERS, "published": ("SHA256SUMS",), "npz": ("mnist.npz",), "packed": ("mine.npz",)}
+NOT_PROVEN |= {"idx": [f"{part}-ubyte.gz" for part in IDX], "mat": ("TFD_48x48.mat",)}
+"""Files in which a fault may be harmless, and then is not told."""
 
 
 def loaded(folder, digest=None):
@@ -143,6 +149,7 @@ def strike(root, kind, flips, cuts, seed=0):
                 counts["detected"] += 1
             else:
                 assert same(found, right), f"{kind}/{path.name}, {fault}: loads as something else"
+                assert path.name in NOT_PROVEN[kind], f"{kind}/{path.name}, {fault}: is not noticed"
                 counts["harmless"] += 1
         path.write_bytes(content)
     assert same(loaded(folder), right)
@@ -155,7 +162,7 @@ def strike(root, kind, flips, cuts, seed=0):
 def test_a_damaged_file_is_told_in_one_line_or_harmless(folders, kind):
     with limited():
         counts = strike(folders, kind, flips=3, cuts=2)
-    assert counts["cases"] >= 7 and counts["detected"] >= counts["cases"] // 2
+    assert counts["cases"] >= 7 and counts["detected"] >= counts["cases"] // 3
 
 
 @pytest.mark.soak

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faults import End, Warm
+from faults import RECIPE, End, Warm
 from reliability import record
 
 import gan
@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="faults.c is for Linux"),
 ]
-SAMPLE = 3  # moments of each kind that `make test` tries
+SAMPLE = 2  # moments of each kind that `make test` tries
 KILLED = -signal.SIGKILL
 
 
@@ -110,7 +110,8 @@ def crash(
 
 def spread(end: End) -> range:
     """SAMPLE moments of those that ``end`` had."""
-    return range(1, len(end.calls) + 1, max(1, len(end.calls) // SAMPLE))
+    step = len(end.calls) // SAMPLE
+    return range(step // 2, len(end.calls), step)
 
 
 def again(warm: Warm, job: str, expected: Any) -> Callable[[Path, End], None]:
@@ -182,7 +183,7 @@ def test_a_training_survives_every_moment(
     survived = refused(warm, expected) if full else goes_on(warm, "train", expected)
     counts = crash(warm, tmp_path, "train", how, None, survived)
     assert {"write", "fsync", "rename", "unlink"} <= {*counts}
-    if full:  # what is refused is a write
+    if full or how == "torn":  # which only writes are
         counts = Counter(write=counts["write"])
     record(f"train {how}", cases=counts.total(), **counts, seconds=round(time.monotonic() - start))
 
@@ -218,8 +219,8 @@ def publishing(warm: Warm, ready: Path, root: Path) -> tuple[End, Callable[[Path
 
 def test_what_is_published_is_the_old_or_the_new(warm: Warm, ready: Path, tmp_path: Path) -> None:
     end, survived = publishing(warm, ready, tmp_path)
-    exchanged = len(end.calls) - end.calls[::-1].index("rename")  # the last; before it stands the folders'
-    crash(warm, tmp_path, "publish", "cut", range(exchanged - 2, exchanged), survived, ready)
+    last = len(end.calls) - end.calls[::-1].index("rename")
+    crash(warm, tmp_path, "publish", "cut", range(last - 1, last), survived, ready)
 
 
 @pytest.mark.soak
@@ -298,7 +299,7 @@ def killed_at_random(
 
 
 def test_a_kill_at_any_time_loses_nothing(warm: Warm, trained: tuple[Path, End], tmp_path: Path) -> None:
-    for place in killed_at_random(warm, trained, tmp_path, 2, seed=0):
+    for place in killed_at_random(warm, trained, tmp_path, 1, seed=0):
         again(warm, "train", trained[1].result)(place, End(KILLED, []))
 
 
@@ -317,13 +318,13 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 def stopped(warm: Warm, trained: tuple[Path, End], place: Path, which: int, after: float) -> bool:
     """Send a signal to a training that saves only then; whether it came before the end."""
     end = warm.do("train", place, signal=which, after=after, every=1000.0)
-    assert not end.traceback, end.traceback
-    if end.status != 0:
-        assert end.status == CODES[signal.Signals(which)], end.said
+    finished = progress(place / "run") == (RECIPE["epochs"], 0)
+    if not finished:
+        assert end.status == CODES[signal.Signals(which)] and not end.traceback, end
         assert len(end.said) == 1 and re.search("stopped.*goes on", end.said[0]), end.said
         assert progress(place / "run") > (0, 0) and not list(place.glob("run/.*.part"))
     again(warm, "train", trained[1].result)(place, End(0, []))
-    return end.status != 0
+    return not finished
 
 
 def test_a_signal_stops_a_training_which_goes_on(
@@ -336,16 +337,18 @@ def test_a_signal_stops_a_training_which_goes_on(
 @pytest.mark.soak
 def test_signals_at_many_moments(warm: Warm, trained: tuple[Path, End], tmp_path: Path) -> None:
     start, rng, counts = time.monotonic(), random.Random(2), Counter[str]()
+    long = warm.do("train", tmp_path / "undisturbed", every=1000.0).seconds
     for number in count():
         which = [*CODES][number % 3]
-        after = rng.uniform(0, trained[1].seconds)
+        after = rng.uniform(0, long / 2)
         counts[which.name] += stopped(warm, trained, tmp_path / f"{number}", which, after)
         if counts and min(counts[one.name] for one in CODES) >= 30:
             break
     record("signals", cases=counts.total(), **counts, seconds=round(time.monotonic() - start))
 
 
-def test_of_trainings_in_one_folder_one_goes_on(warm: Warm, tmp_path: Path) -> None:
+def one_goes_on(warm: Warm, tmp_path: Path) -> None:
+    """Of four trainings in one folder; the others say why they don't."""
     end = warm.do("several", tmp_path / "one", options={"folders": ["one"] * 4, "epochs": 60}, every=5.0)
     codes, said, digests = end.result
     assert sorted(codes) == [0, 2, 2, 2], said
@@ -358,12 +361,12 @@ def test_of_trainings_in_one_folder_one_goes_on(warm: Warm, tmp_path: Path) -> N
 
 
 @pytest.mark.soak
-def test_eight_trainings_at_once_do_not_disturb_each_other(warm: Warm, tmp_path: Path) -> None:
+def test_trainings_at_once_do_not_disturb_each_other(warm: Warm, tmp_path: Path) -> None:
     names = [str(n) for n in range(8)]
     end = warm.do("several", tmp_path / "root", options={"folders": names, "epochs": 200}, every=0.1)
     codes, said, digests = end.result
     assert codes == [0] * 8, said
     alone = warm.do("train", tmp_path / "alone", options={"fields": ["-p", "epochs", "200"]}, every=5.0)
     assert digests == dict.fromkeys(names, alone.result)
-    test_of_trainings_in_one_folder_one_goes_on(warm, tmp_path)
+    one_goes_on(warm, tmp_path)
     record("at once", trainings=8, one_folder=4, seconds=round(end.seconds))

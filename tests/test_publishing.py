@@ -285,7 +285,7 @@ def test_a_sweep_keeps_the_weights_of_its_best_epoch(tmp_path, monkeypatch):
     real = gan.parzen.estimate
     fake = {"standard_error": 1.0, "sigma": 0.2}
     monkeypatch.setattr(gan.parzen, "estimate", lambda *_, **__: fake | {"mean": next(figures)})
-    ablation.sweep(
+    ablation.follow(
         tiny(epochs=4, **FIELDS), tmp_path / "run", every=1, results=tmp_path / "sweep", progress=False
     )
     monkeypatch.setattr(gan.parzen, "estimate", real)
