@@ -70,9 +70,10 @@ class Stack(Players):
     def __init__(self, games: Sequence[Game], random: list[Any]) -> None:
         self.games, self.random, self.recipe = games, random, games[0].recipe
         both = [stack([getattr(game, player) for game in games]) for player in ("generator", "discriminator")]
-        super().__init__(*both, *(make_optimizer(self.recipe, one) for one in both), self._loss)
-        self.generator.draw_noise = self._noise
-        self.discriminator.draw_masks = self._masks
+        moved = [make_optimizer(self.recipe, one) for one in both]
+        super().__init__(both[0], both[1], moved[0], moved[1], self._loss)
+        self.generator.draw_noise = self._noise  # type: ignore[method-assign, assignment]
+        self.discriminator.draw_masks = self._masks  # type: ignore[method-assign]
 
     def _draw(self, draw: Callable[[Game], Any]) -> list[Any]:
         """What each game draws."""
@@ -86,7 +87,7 @@ class Stack(Players):
     def _noise(self, n: int) -> Tensor:
         return torch.stack(self._draw(lambda game: game.generator.draw_noise(n)), 1)
 
-    def _masks(self, n: int) -> Masks:
+    def _masks(self, n: int) -> list[Tensor]:
         drawn = self._draw(lambda game: game.discriminator.draw_masks(n))
         return [torch.stack(masks, 1) for masks in zip(*drawn, strict=True)]
 
@@ -103,7 +104,8 @@ class Stack(Players):
         """An iteration of Algorithm 1; STATISTICS of each game, (games, 5)."""
         ITERATIONS[self.recipe.updates](self, minibatches)
         loss = self.games[0].players.g_loss
-        return torch.vmap(lambda *seen: statistics(*seen[:2], loss(seen[2])), 1)(*self.seen, self.last)
+        one = lambda real, fake, last: statistics(real, fake, loss(last))  # noqa: E731
+        return torch.vmap(one, 1)(*self.seen, self.last)  # type: ignore[call-arg]
 
     def epoch(self, number: int, x: Tensor) -> None:
         """Play an epoch of data ``x`` (n, …)."""
@@ -146,26 +148,28 @@ def train(
     raises KeyboardInterrupt; one that diverges is not, and stops no other.
     """
     where, data = pick_device(device), saving.load(recipes[0], data_dir)
-    x = data.split(recipes[0].valid)[0]
+    images = data.split(recipes[0].valid)[0]
     with ExitStack() as held:
         stills = [held.enter_context(saving.own(folder, where)) for folder in folders]
         games, random, lost = [], [], set()
         for recipe in recipes:
-            games.append(Game(recipe, x, where))
+            games.append(Game(recipe, images, where))
             random.append(games[-1].random.state_dict())
         each = zip(recipes, folders, strict=True)
         begun = [saving.begin(*of, data, where, "eager", None, False)[0] for of in each]
-        players, x = Stack(games, random), resident(x, where)
+        players, x = Stack(games, random), resident(images, where)
         try:
             for epoch in range(1, recipes[0].epochs + 1):
+                whole = False
                 players.epoch(epoch, x)
                 lost |= {i for i, game in enumerate(games) if game.trouble()}
                 for game in games:
                     game.epoch.since += game.epoch.seconds * (1 - 1 / len(games))
                     game.end_epoch()
+                whole = True
                 if after_epoch:
                     after_epoch(epoch)
         finally:
-            for i in {*range(len(games))} - lost if not games[0].epoch.done else ():
+            for i in {*range(len(games))} - lost if whole else ():
                 record, parts = begun[i] | {"stacked": len(games)}, players.part(i).parts()
                 saving.Checkpoints(folders[i], record, False, stills[i]).save(parts, end=True, must=True)
