@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,21 @@ def cells(table: pd.DataFrame, *fields: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def one_by_one(
+    table: pd.DataFrame, own: Recipe, knobs: Mapping[str, list[str]]
+) -> tuple[dict[str, dict[str, pd.DataFrame]], pd.DataFrame]:
+    """Each of ``knobs``, fields by what they are called, as a panel for `effects`; and their `cells`."""
+    panels: dict[str, dict[str, pd.DataFrame]] = {}
+    rows = []
+    for title, fields in knobs.items():
+        there = changed(table, own, *fields).sort_values(fields, key=order)
+        panels[title] = {name(values): part for values, part in there.groupby(fields, sort=False)}
+        for row in cells(there, *fields).to_dict("records"):
+            value = name(tuple(row.pop(field) for field in fields))
+            rows.append({"改动": "、".join(fields), "取值": value, **row})
+    return panels, pd.DataFrame(rows)
+
+
 def name(value: Any) -> str:
     """A value, or several, in a figure's and a table's words: (32, 32) is 32, two hidden layers' width."""
     if isinstance(value, tuple):
@@ -148,7 +164,10 @@ def told(cells: pd.DataFrame) -> pd.DataFrame:
 def provenance(record: dict[str, Any]) -> HTML:
     """The line that says where a published sweep comes from."""
     history = pd.DataFrame({"epoch": range(record["recipe"]["epochs"])})
-    return tables.provenance(runs.Run(Path(), parse(record["recipe"]), record, history))
+    seeds = "–".join(map(str, record["seeds"][:: max(1, len(record["seeds"]) - 1)]))
+    template = tables.PROVENANCE.replace("{seed}", seeds)
+    said = runs.Run(Path(), parse(record["recipe"]), record, history).provenance(template)
+    return HTML(f'<p class="provenance">{escape(said)}</p>')
 
 
 def interval(nats: ArrayLike) -> tuple[float, float, float]:
