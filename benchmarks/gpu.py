@@ -42,7 +42,7 @@ class Part:
 def sweep(recipe: str, *options: str, every: int = 25, **fields: object) -> list[str]:
     """A training that is followed on the validation split."""
     given = [word for field, value in fields.items() for word in ("-p", field, str(value))]
-    return [*GAN, "sweep", recipe, *given, "--every", str(every), *options]
+    return [*GAN, "sweep", recipe, "--follow", *given, "--every", str(every), *options]
 
 
 def going_on(name: str) -> list[str]:

@@ -268,7 +268,7 @@ def mark(html: Path, document: Path) -> str:
     files = [path for path in sorted(html.rglob("*")) if path.suffix in PRINTED and path != document]
     digests = hashlib.sha256(Path(__file__).read_bytes())
     for file in files:
-        content = re.sub(rb'(?<=<span class="offered-pdf">).*?(?=</span>)', b"", file.read_bytes())
+        content = re.sub(rb'<span class="offered-pdf">.*?</span>', b"", file.read_bytes())
         digests.update(f"{file.relative_to(html)} {hashlib.sha256(content).hexdigest()}".encode())
     return f"\n<!-- {digests.hexdigest()} -->\n"
 

@@ -67,7 +67,7 @@ def reading(path: Path, what: str = "is damaged", advice: str = COPY) -> Iterato
     except (FileNotFoundError, NotADirectoryError):
         raise
     except Exception as error:  # zipfile, zlib, numpy, torch, … and the file system each have their own
-        if isinstance(error, ValueError) and str(error).startswith(f"{path}"):
+        if isinstance(error, ValueError | OSError) and str(error).startswith(f"{path}"):
             raise
         here = isinstance(error, RuntimeError) and "unable to" in str(error)  # torch's, of the system's calls
         if (

@@ -58,8 +58,9 @@ def test_a_longer_sweep_goes_on_with_the_same_figures(tmp_path):
 
 
 def test_a_sweep_that_was_stopped_before_it_was_kept_looks_again(tmp_path, monkeypatch):
-    def stop(*_):
-        raise KeyboardInterrupt
+    def stop(folder, record, state, keep=False):
+        if len(state["history"]) == TINY["epochs"]:
+            raise KeyboardInterrupt
 
     recipe, how = gan.recipe("digits", **TINY), {"every": 2, "results": tmp_path / "s", "progress": False}
     with monkeypatch.context() as patch:

@@ -67,7 +67,7 @@ WORKS = {
 REFUSED = {
     "bench": CHECKOUT,
     f"publish {RUN} digits": CHECKOUT,
-    "sweep digits": CHECKOUT,
+    "sweep digits --follow": CHECKOUT,
     "yardsticks digits": CHECKOUT,
     "train mnits": "did you mean mnist?",
     "train digits -p dataset mein": "did you mean mine?",

@@ -18,7 +18,16 @@ RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
 def record(mean=218.64, when="2026-01-02", **fields):
     estimate = {"mean": mean, "split": "test"}
     recipe = gan.recipe("mnist", **{"epochs": 30, "seed": 1} | fields).model_dump(mode="json")
-    return {"recipe": recipe, "device": "CPU", "started": when, "metrics": {"parzen": estimate}}
+    return {
+        "recipe": recipe,
+        "device": "CPU",
+        "started": when,
+        "seconds": 2,
+        "python": "3.11",
+        "versions": {"torch": "2.14"},
+        "commit": None,
+        "metrics": {"parzen": estimate},
+    }
 
 
 def cells(line, *names):
@@ -119,7 +128,9 @@ def folder(tmp_path, monkeypatch):
     Path("book/results").mkdir(parents=True)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text(json.dumps(record(loss="minimax")))
-    (tmp_path / "run" / "history.csv").write_text("epoch\n1\n2\n")
+    (tmp_path / "run" / "history.csv").write_text(
+        "epoch,d_loss,g_loss,d_real,d_fake,value,seconds\n1,1,1,0.5,0.5,-1,1\n2,1,1,0.5,0.5,-1,1\n"
+    )
     return "run"
 
 
