@@ -7,6 +7,7 @@ so that `algorithm1` plays them all; noise, masks and the data's order are of ea
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
@@ -23,6 +24,7 @@ from .engine import pick_device
 from .recipes import Recipe
 from .training import Game, make_optimizer, shuffled, updates
 
+TOGETHER = 8  # seeds in one batch at most, so that something is left for other workers
 MOST = 150_000  # weights between hidden layers: digits has 101 000; at 396 000 a batch was no faster on a CPU
 
 
@@ -35,6 +37,15 @@ def pays(recipe: Recipe, how: Mapping[str, Any]) -> bool:
         return False
     g_hidden = sum(a * b for a, b in pairwise((recipe.noise_size, *recipe.g_hidden)))
     return g_hidden + recipe.d_pieces * sum(a * b for a, b in pairwise(recipe.d_hidden)) <= MOST
+
+
+def batches(folder: Path, tasks: Sequence[Any]) -> list[list[Any]]:
+    """A sweep's ``tasks`` by what a worker trains in one batch: new seeds of a recipe; others alone."""
+    groups: dict[str, list[Any]] = {}
+    for task in tasks:
+        new = task.stacks and not (folder / task.made).exists()
+        groups.setdefault(json.dumps(task.fields | {"seed": 0}) if new else task.made, []).append(task)
+    return [group[i : i + TOGETHER] for group in groups.values() for i in range(0, len(group), TOGETHER)]
 
 
 class Linears(nn.Module):

@@ -35,7 +35,6 @@ from .training import train
 RECORD = "sweep.json"
 REST = ("epoch", "attempts", "seconds", "worker", "machine", "device", "error")
 LOOK = 1.0  # seconds between a worker's words on a run, and its looks whether the sweep still goes on
-TOGETHER = 8  # seeds in one batch at most, so that something is left for other workers
 ALONE = threading.Lock()  # random numbers are a process's: one run at a time, whatever threads a worker has
 
 
@@ -211,7 +210,7 @@ def _play(submit: Callable[..., Future], tasks: Sequence[Task], more: int, bar: 
         pending[future] = tasks, more
         future.add_done_callback(ended.put)
 
-    for together in _stacks(at, tasks):
+    for together in stacked.batches(at, tasks):
         begin(together, more)
     while pending:
         try:
@@ -237,16 +236,6 @@ def _play(submit: Callable[..., Future], tasks: Sequence[Task], more: int, bar: 
             bar.update()
 
 
-def _stacks(folder: Path, tasks: Sequence[Task]) -> list[list[Task]]:
-    """``tasks`` by what a worker trains in one batch: new seeds of a recipe; the others by themselves."""
-    groups: dict[str, list[Task]] = {}
-    for task in tasks:
-        new = task.stacks and not (folder / task.made).exists()
-        key = json.dumps(task.fields | {"seed": 0}) if new else task.made
-        groups.setdefault(key, []).append(task)
-    return [group[i : i + TOGETHER] for group in groups.values() for i in range(0, len(group), TOGETHER)]
-
-
 def perform(folder: Path, session: str, tasks: Sequence[Task]) -> list[dict[str, Any]]:
     """What a worker does: play ``tasks``, if they are many first in one batch; the record of each."""
     with ALONE:
@@ -258,25 +247,33 @@ def perform(folder: Path, session: str, tasks: Sequence[Task]) -> list[dict[str,
 
 def _together(folder: Path, session: str, tasks: Sequence[Task]) -> None:
     """Train ``tasks`` in one batch; what is not finished afterwards is left to be played alone."""
-    begun = looked = time.monotonic()
+    begun = time.monotonic()
 
-    def look(epoch: int) -> None:
+    def note(status: str, **more: Any) -> None:
+        for task in tasks:
+            _note(folder, task, status=status, worker=worker(), machine=platform.node(), **more)
+
+    recipes, how = [task.play.args[0] for task in tasks], tasks[0].play.args[1]  # type: ignore[attr-defined]
+    folders, look = [folder / task.made for task in tasks], _looks(folder, session, note)
+    with suppress(Exception, KeyboardInterrupt):  # each meets it again, alone, and says so
+        stacked.train(recipes, folders, data_dir=how.get("data_dir"), after_epoch=look)
+    for task in tasks:
+        _note(folder, task, seconds=round((time.monotonic() - begun) / len(tasks), 3))
+
+
+def _looks(folder: Path, session: str, note: Callable[..., None]) -> Callable[..., None]:
+    """What is called after an epoch: tells of it now and then, and stops where the sweep does not go on."""
+    looked = time.monotonic()
+
+    def look(epoch: int, *_: Any) -> None:
         nonlocal looked
         if time.monotonic() - looked > LOOK:
             looked = time.monotonic()
-            for task in tasks:
-                _note(
-                    folder, task, status="unfinished", epoch=epoch, worker=worker(), machine=platform.node()
-                )
+            note("unfinished", epoch=epoch)
             if _read(folder / RECORD)["session"] != session:
                 raise KeyboardInterrupt
 
-    recipe, how = [task.play.args[0] for task in tasks], tasks[0].play.args[1]  # type: ignore[attr-defined]
-    with suppress(Exception, KeyboardInterrupt):  # each meets it again, alone, and says so
-        folders = [folder / task.made for task in tasks]
-        stacked.train(recipe, folders, data_dir=how.get("data_dir"), after_epoch=look)
-    for task in tasks:
-        _note(folder, task, seconds=round((time.monotonic() - begun) / len(tasks), 3))
+    return look
 
 
 def _perform(folder: Path, session: str, task: Task) -> dict[str, Any]:
@@ -284,24 +281,16 @@ def _perform(folder: Path, session: str, task: Task) -> dict[str, Any]:
     path = _path(folder, task)
     with warnings.catch_warnings(record=True) as heard:
         record, begun = _read(path), time.monotonic()
-        before, looked = record.get("seconds", 0.0), begun
+        before = record.get("seconds", 0.0)
 
         def note(status: str, **more: Any) -> None:
             record.update(more, status=status, seconds=round(before + time.monotonic() - begun, 3))
             durable.write_json(path, record)
 
-        def look(epoch: int, *_: Any) -> None:
-            nonlocal looked
-            if time.monotonic() - looked > LOOK:
-                looked = time.monotonic()
-                note("unfinished", epoch=epoch)
-                if _read(folder / RECORD)["session"] != session:
-                    raise KeyboardInterrupt
-
         attempts = record.get("attempts", 0) + 1
         note("unfinished", worker=worker(), machine=platform.node(), attempts=attempts, error=None)
         try:
-            made = task.play(folder / task.made, look)
+            made = task.play(folder / task.made, _looks(folder, session, note))
             note("finished", **made, warnings=sorted({_one_line(one.message) for one in heard}))
         except KeyboardInterrupt:
             note("unfinished")

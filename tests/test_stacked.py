@@ -132,7 +132,7 @@ def test_a_worker_gets_at_most_eight_seeds_of_one_combination_at_once(tmp_path):
     grid = {"loss": ["minimax", "non_saturating"], "seed": range(11), "max_norm": [0.0, 1.0]}
     tasks = sweep.plan(lambda fields: sweep.training("digits", {"device": "cpu"}, fields), grid)
     (tmp_path / tasks[0].made).mkdir()  # begun before: it goes on alone
-    groups = sweep._stacks(tmp_path, tasks)
+    groups = stacked.batches(tmp_path, tasks)
     assert sorted(task.made for group in groups for task in group) == sorted(task.made for task in tasks)
     assert sorted(map(len, groups)) == [1] * 23 + [2, 3, 8, 8]
     for group in groups:
