@@ -29,7 +29,7 @@ import torch
 from filelock import Timeout
 from tqdm import tqdm
 
-from . import durable, recipes, runs
+from . import durable, recipes, runs, stacked
 from .training import train
 
 RECORD = "sweep.json"
@@ -41,7 +41,8 @@ ALONE = threading.Lock()  # random numbers are a process's: one run at a time, w
 class Task(NamedTuple):
     """A combination of ``what``: ``play`` makes the file or folder ``made``, and tells what to record.
 
-    It is given that path, and what to call with each epoch's number. ``fields`` are all that decide.
+    It is given that path, and what to call with each epoch's number. ``fields`` are all that decide. What
+    ``stacks`` is a training that goes together with those of other seeds.
     """
 
     what: str
@@ -49,13 +50,15 @@ class Task(NamedTuple):
     parameters: dict[str, Any]
     fields: dict[str, Any]
     play: Callable[[Path, Callable[..., None]], dict[str, Any]]
+    stacks: bool = False
 
 
 def training(what: str, how: dict[str, Any], parameters: dict[str, Any]) -> Task:
     """The training of the recipe ``what``; ValueError where it refuses ``parameters``."""
     recipe = recipes.recipe(what, **parameters)
     fields = recipe.model_dump(mode="json")
-    return Task(what, runs.default_folder(recipe).name, parameters, fields, partial(_train, recipe, how))
+    play, stacks = partial(_train, recipe, how), stacked.pays(recipe, how)
+    return Task(what, runs.default_folder(recipe).name, parameters, fields, play, stacks)
 
 
 def _train(recipe: recipes.Recipe, how: dict[str, Any], folder: Path, look: Any) -> dict[str, Any]:
@@ -200,15 +203,15 @@ def _executor(scheduler: Any, workers: int | None, memory: str | None, bar: tqdm
 def _play(submit: Callable[..., Future], tasks: Sequence[Task], more: int, bar: tqdm, at: Path) -> None:
     """Run all ``tasks``; ConnectionError where what runs them is gone."""
     ended: SimpleQueue[Future] = SimpleQueue()
-    pending: dict[Future, tuple[Task, int]] = {}
+    pending: dict[Future, tuple[list[Task], int]] = {}
 
-    def begin(task: Task, more: int) -> None:
-        future = submit(task)
-        pending[future] = task, more
+    def begin(tasks: list[Task], more: int) -> None:
+        future = submit(tasks)
+        pending[future] = tasks, more
         future.add_done_callback(ended.put)
 
-    for task in tasks:
-        begin(task, more)
+    for together in stacked.batches(at, tasks):
+        begin(together, more)
     while pending:
         try:
             future = ended.get(timeout=2 * LOOK)
@@ -216,47 +219,78 @@ def _play(submit: Callable[..., Future], tasks: Sequence[Task], more: int, bar: 
             going = (one for one in _records(at) if one["status"] == "unfinished")
             bar.set_postfix_str(", ".join(f"{one['made']} {one.get('epoch', 0)}" for one in going))
             continue
-        task, more = pending.pop(future)
+        together, more = pending.pop(future)
         try:
-            record = future.result()
+            records = future.result()
         except (CancelledError, BrokenExecutor) as error:
             lost = "a worker died" if isinstance(error, BrokenExecutor) else "the scheduler is gone"
             raise ConnectionError(f"{lost}: the same command goes on") from None
         except Exception as error:  # a worker died again and again, or has no gan
-            record = _read(_path(at, task)) | {"status": "failed", "error": _one_line(error)}
-            durable.write_json(_path(at, task), record)
-        if record["status"] == "failed" and more:
-            begin(task, more - 1)
-            continue
-        if record["status"] == "failed":
-            warnings.warn(f"{task.made} failed: {record['error']}", stacklevel=3)
-        bar.update()
+            records = [_note(at, task, status="failed", error=_one_line(error)) for task in together]
+        for task, record in zip(together, records, strict=True):
+            if record["status"] == "failed" and more:
+                begin([task], more - 1)
+                continue
+            if record["status"] == "failed":
+                warnings.warn(f"{task.made} failed: {record['error']}", stacklevel=3)
+            bar.update()
 
 
-def perform(folder: Path, session: str, task: Task) -> dict[str, Any]:
-    """What a worker does: play ``task``, and write to its record what comes of it, also of an error."""
-    path = _path(folder, task)
-    with ALONE, warnings.catch_warnings(record=True) as heard:
+def perform(folder: Path, session: str, tasks: Sequence[Task]) -> list[dict[str, Any]]:
+    """What a worker does: play ``tasks``, if they are many first in one batch; the record of each."""
+    with ALONE:
         torch.set_num_threads(1)  # so that the figures are the same on every worker
+        if len(tasks) > 1:
+            _together(folder, session, tasks)
+        return [_perform(folder, session, task) for task in tasks]
+
+
+def _together(folder: Path, session: str, tasks: Sequence[Task]) -> None:
+    """Train ``tasks`` in one batch; what is not finished afterwards is left to be played alone."""
+    begun = time.monotonic()
+
+    def note(status: str, **more: Any) -> None:
+        for task in tasks:
+            _note(folder, task, status=status, worker=worker(), machine=platform.node(), **more)
+
+    recipes, how = [task.play.args[0] for task in tasks], tasks[0].play.args[1]  # type: ignore[attr-defined]
+    folders, look = [folder / task.made for task in tasks], _looks(folder, session, note)
+    with suppress(Exception, KeyboardInterrupt):  # each meets it again, alone, and says so
+        stacked.train(recipes, folders, data_dir=how.get("data_dir"), after_epoch=look)
+    for task in tasks:
+        _note(folder, task, seconds=round((time.monotonic() - begun) / len(tasks), 3))
+
+
+def _looks(folder: Path, session: str, note: Callable[..., None]) -> Callable[..., None]:
+    """What is called after an epoch: tells of it now and then, and stops where the sweep does not go on."""
+    looked = time.monotonic()
+
+    def look(epoch: int, *_: Any) -> None:
+        nonlocal looked
+        if time.monotonic() - looked > LOOK:
+            looked = time.monotonic()
+            note("unfinished", epoch=epoch)
+            if _read(folder / RECORD)["session"] != session:
+                raise KeyboardInterrupt
+
+    return look
+
+
+def _perform(folder: Path, session: str, task: Task) -> dict[str, Any]:
+    """Play ``task``, and write to its record what comes of it, also of an error."""
+    path = _path(folder, task)
+    with warnings.catch_warnings(record=True) as heard:
         record, begun = _read(path), time.monotonic()
-        before, looked = record.get("seconds", 0.0), begun
+        before = record.get("seconds", 0.0)
 
         def note(status: str, **more: Any) -> None:
             record.update(more, status=status, seconds=round(before + time.monotonic() - begun, 3))
             durable.write_json(path, record)
 
-        def look(epoch: int, *_: Any) -> None:
-            nonlocal looked
-            if time.monotonic() - looked > LOOK:
-                looked = time.monotonic()
-                note("unfinished", epoch=epoch)
-                if _read(folder / RECORD)["session"] != session:
-                    raise KeyboardInterrupt
-
         attempts = record.get("attempts", 0) + 1
         note("unfinished", worker=worker(), machine=platform.node(), attempts=attempts, error=None)
         try:
-            made = task.play(folder / task.made, look)
+            made = task.play(folder / task.made, _looks(folder, session, note))
             note("finished", **made, warnings=sorted({_one_line(one.message) for one in heard}))
         except KeyboardInterrupt:
             note("unfinished")
@@ -300,6 +334,12 @@ def _records(folder: Path) -> list[dict[str, Any]]:
 
 def _path(folder: Path, task: Task) -> Path:
     return folder / f"{task.made.removesuffix('.ipynb')}.json"
+
+
+def _note(folder: Path, task: Task, **more: Any) -> dict[str, Any]:
+    record = _read(_path(folder, task)) | more
+    durable.write_json(_path(folder, task), record)
+    return record
 
 
 def _read(path: Path) -> dict[str, Any]:

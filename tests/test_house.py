@@ -13,7 +13,7 @@ MODULES = sorted(GAN.glob("*.py"))
 ORDER = (
     *("objective", "theory", "certified", "symbolic", "durable", "files", "sources"),
     *("data", "layers", "nets", "algorithm1", "toy", "recipes", "engine", "parzen"),
-    *("runs", "keeping", "saving", "training", "sweep", "__init__", "__main__"),
+    *("runs", "keeping", "saving", "training", "stacked", "sweep", "__init__", "__main__"),
 )
 """No module imports one that stands after it."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 import torch
@@ -61,16 +62,20 @@ def alone(folder, **fields):
     return gan.train(gan.recipe("digits", **fixed | fields), folder, progress=False)
 
 
-def assert_equal(folder, run):
-    """Bit for bit: all weights, momenta and random numbers, and the history but for its seconds."""
+def assert_equal(folder, run, within=0.0):
+    """Bit for bit: all weights, momenta and random numbers, and the history but for its seconds.
+
+    ``within`` is what the rounding of sums may do where seeds are trained in one batch.
+    """
     ours, theirs = (runs.read_checkpoint(Path(one)) for one in (folder, run.folder))
-    for part in ("generator", "discriminator", "random"):
-        tensors = [key for key, value in ours[part].items() if value is not None]
-        assert all(torch.equal(ours[part][key], theirs[part][key]) for key in tensors)
+    assert torch.equal(ours["random"]["cpu"], theirs["random"]["cpu"])
+    for part in ("generator", "discriminator"):
+        for key, value in ours[part].items():
+            torch.testing.assert_close(value, theirs[part][key], rtol=0, atol=within)
     momenta = (one["d_optimizer"]["state"][0]["momentum_buffer"] for one in (ours, theirs))
-    assert torch.equal(*momenta)
-    history = gan.Run.load(folder).history
-    assert history.drop(columns="seconds").equals(run.history.drop(columns="seconds"))
+    torch.testing.assert_close(*momenta, rtol=0, atol=within)
+    history = gan.Run.load(folder).history.drop(columns="seconds")
+    pd.testing.assert_frame_equal(history, run.history.drop(columns="seconds"), rtol=0, atol=within)
 
 
 def after_epoch(record, epoch, then):
@@ -102,11 +107,11 @@ def test_every_combination_is_a_run_as_if_trained_alone_and_trained_once(cluster
     assert table["g_hidden"].tolist() == [(8, 8)] * 4
     run = alone(tmp_path / "alone", seed=1, loss="minimax")
     folder = tmp_path / "s" / table.index[2]
-    assert_equal(folder, run)
+    assert_equal(folder, run, within=1e-5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert table["mean"].iloc[2] == run.estimate()["mean"]
-    assert table["value"].iloc[2] == run.history["value"].iloc[-1]
+        assert table["mean"].iloc[2] == pytest.approx(run.estimate()["mean"], abs=1e-3)
+    assert table["value"].iloc[2] == pytest.approx(run.history["value"].iloc[-1], abs=1e-5)
     written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("s/*/checkpoint.pt")}
     more = grid | {"seed": [1, 3, 4]}  # and a larger grid does only what is new
     table = sweep.run("digits", more, tmp_path / "s", scheduler=cluster, **HOW)
@@ -170,10 +175,18 @@ def test_what_fails_is_tried_again_told_and_stops_no_other(cluster, tmp_path):
 def test_a_worker_of_many_threads_trains_one_run_at_a_time(tmp_path):
     how = {"processes": False, "dashboard_address": ":0"}
     with LocalCluster(n_workers=1, threads_per_worker=4, **how) as cluster:
-        table = sweep.run("digits", TINY | {"seed": range(4)}, tmp_path / "s", scheduler=cluster, **HOW)
+        table = sweep.run(
+            "digits",
+            TINY | {"updates": ["alternating"], "k": range(1, 5)},
+            tmp_path / "s",
+            scheduler=cluster,
+            **HOW,
+        )
     assert table["status"].tolist() == ["finished"] * 4
-    for seed in range(4):
-        assert_equal(tmp_path / "s" / table.index[seed], alone(tmp_path / f"alone-{seed}", seed=seed))
+    for k in range(1, 5):
+        assert_equal(
+            tmp_path / "s" / table.index[k - 1], alone(tmp_path / f"alone-{k}", updates="alternating", k=k)
+        )
 
 
 @pytest.mark.slow
@@ -326,7 +339,7 @@ def test_the_scheduler_is_killed_and_the_same_call_goes_on(tmp_path, hurried):
     address, python = f"tcp://127.0.0.1:{port}", [sys.executable, "-m"]
     scheduler = [*python, "distributed.cli.dask_scheduler", "--port", str(port), "--no-dashboard"]
     worker = [*python, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
-    grid = LONG | {"seed": [0, 1]}
+    grid = LONG | {"loss": ["non_saturating", "minimax"]}
     how = {"stderr": subprocess.DEVNULL, "cwd": tmp_path, "env": hurried}
 
     @contextmanager
@@ -353,7 +366,18 @@ def test_the_scheduler_is_killed_and_the_same_call_goes_on(tmp_path, hurried):
 @pytest.mark.parametrize("group", [True, False])
 def test_ctrl_c_leaves_everything_to_the_same_command(tmp_path, hurried, group):
     words = ["-p", "g_hidden", "[8,8]", "-p", "d_hidden", "[8]", "-p", "d_pieces=2", "-p", "batch_size=300"]
-    words += ["-p", "epochs=60", "-p", "seed=0,1", "--out", "s", "--workers", "1", "--split", "none"]
+    words += [
+        "-p",
+        "epochs=60",
+        "-p",
+        "loss=non_saturating,minimax",
+        "--out",
+        "s",
+        "--workers",
+        "1",
+        "--split",
+        "none",
+    ]
     command = [sys.executable, "-m", "gan", "sweep", "digits", *words]
     how = {
         "cwd": tmp_path,

@@ -71,7 +71,11 @@ def values(field: str, text: str) -> list[Any]:
 
 
 def publish(folder: Path, **how: Any) -> None:
-    from . import publishing
+    from . import publishing, swept
+
+    if (folder / gan.sweep.RECORD).exists():
+        print(f"written to {swept.publish(folder, how['name'], data_dir=how['data_dir'])}")
+        return
 
     run = publishing.publish(gan.Run.load(folder), **how)
     for name, figure in run.record["metrics"].items():
@@ -135,9 +139,9 @@ def commands(training: dict[str, Any]) -> Commands:
             },
         ),
         publish: (
-            "measure a run and write it to book/results/",
+            "measure a run, or gather a sweep, and write it to book/results/",
             {
-                "folder": {"type": Path, "help": "a run's folder"},
+                "folder": {"type": Path, "help": "a run's folder, or a sweep's"},
                 "name": {"help": "its name under book/results/, one plain word"},
                 "--average": {
                     "type": float,

@@ -58,6 +58,14 @@ def line(record: Mapping[str, Any], end: str, epochs: int | None = None) -> Line
     return dict(zip(FIELDS, (*map(str, cells), str(done), end, "", "", ""), strict=True))
 
 
+def of_sweep(record: Mapping[str, Any]) -> Line:
+    """One line for all trainings of a published sweep, `gan.book.swept`; ``changed`` names what is varied."""
+    first, *_, last = record["seeds"]
+    end = f"{record['runs']} 次训练，每次改一两处，都走完或发散，逐次列在 sweeps/ 里"
+    told = {"changed": " ".join(record["fields"]), "seed": f"{first}–{last}"}
+    return line(record, end) | told
+
+
 def figures(line: Line) -> list[tuple[str, str, str]]:
     """A line's figures: nats, split, the published name."""
     return list(zip(*(line[name].split() for name in LISTS), strict=True))
@@ -115,6 +123,10 @@ def problems(root: str | os.PathLike[str]) -> list[str]:
         own = line(json.loads(path.read_text(encoding="utf-8")), "")
         if keys.count([own[key] for key in KEY]) != 1:
             found.append(f"{path.parent.name}/{path.stem} has no line")
+    for path in sorted(Path(root).glob("sweeps/*.json")):
+        own = of_sweep(json.loads(path.read_text(encoding="utf-8")))
+        if keys.count([own[key] for key in KEY]) != 1:
+            found.append(f"sweeps/{path.stem} has no line")
     gone = {published for *_, published in told if published != "-"}
     found += [f"{n} is not published" for n in sorted(gone) if not (Path(root) / n / RECORD).exists()]
     return found
