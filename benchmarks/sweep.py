@@ -79,23 +79,25 @@ def alone(n: int) -> dict[str, Any]:
 
 
 def measure(tasks: int, say: Callable[[str], None]) -> dict[str, Any]:
-    rows: dict[str, Any] = {"nothing": [], "runs": [], "light": []}
+    rows: dict[str, Any] = {"nothing": {}, "runs": {}, "light": {}}  # by workers
     fixed = {field: [value] for field, value in TINY.items()}
     few = max(2, tasks // 10)
     alone(2)
     for workers in (1, 2):
         with LocalCluster(n_workers=workers, **CLUSTER) as cluster:
             swept(cluster, workers, "digits", fixed | {"seed": range(2 * workers)})  # imports
-            rows["nothing"].append(swept(cluster, workers, partial(nothing, 0.0), {"n": range(tasks)}))
-            rows["runs"].append(swept(cluster, workers, "digits", fixed | {"seed": range(few)}))
-        say(f"{workers}: {rows['nothing'][-1]} {rows['runs'][-1]}")
+            rows["nothing"][f"{workers}"] = swept(
+                cluster, workers, partial(nothing, 0.0), {"n": range(tasks)}
+            )
+            rows["runs"][f"{workers}"] = swept(cluster, workers, "digits", fixed | {"seed": range(few)})
+        say(f"{workers}: {rows['nothing'][f'{workers}']} {rows['runs'][f'{workers}']}")
     rows["alone"] = alone(few)
     sweep.ALONE = nullcontext()  # type: ignore[assignment]  # threads, which only sleep
     for workers in (10, 100):
         with LocalCluster(n_workers=workers, processes=False, **CLUSTER) as cluster:
             row = swept(cluster, workers, partial(nothing, 1.0), {"n": range(min(tasks, 10 * workers))})
-        rows["light"].append(row | {"ideal": row["tasks"] / workers})
-        say(f"light {rows['light'][-1]}")
+        rows["light"][f"{workers}"] = row | {"ideal": row["tasks"] / workers}
+        say(f"light {rows['light'][f'{workers}']}")
     return rows
 
 
@@ -107,7 +109,6 @@ def main() -> None:
     begun, start = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     load = os.getloadavg()[0]
     rows = measure(arguments.tasks, lambda text: print(text, flush=True))
-    per_task = rows["nothing"][0]
     record = {
         "machine": f"{gan.engine.describe(gan.engine.pick_device('cpu'))}, {os.cpu_count()} cores",
         "load": round(load, 1),
@@ -116,9 +117,7 @@ def main() -> None:
         "started": begun,
         "seconds": round(time.perf_counter() - start, 1),
         "commit": gan.runs.commit(),
-        "overhead_ms": per_task["ms"],
-        "overhead_cpu_ms": per_task["cpu_ms"],
-        "speedup": round(rows["runs"][0]["ms"] / rows["runs"][1]["ms"], 2),
+        "speedup": round(rows["runs"]["1"]["ms"] / rows["runs"]["2"]["ms"], 2),
         **rows,
     }
     gan.durable.write_json(arguments.out, record)
