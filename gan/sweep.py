@@ -19,10 +19,9 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future,
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from importlib.util import find_spec
-from itertools import product
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import torch
@@ -30,27 +29,11 @@ from filelock import Timeout
 from tqdm import tqdm
 
 from . import durable, recipes, runs, stacked
+from .tasks import RECORD, Task, known, load, one_line, path_of, plan, read, update
 from .training import train
 
-RECORD = "sweep.json"
-REST = ("epoch", "attempts", "seconds", "worker", "machine", "device", "error")
 LOOK = 1.0  # seconds between a worker's words on a run, and its looks whether the sweep still goes on
 ALONE = threading.Lock()  # random numbers are a process's: one run at a time, whatever threads a worker has
-
-
-class Task(NamedTuple):
-    """A combination of ``what``: ``play`` makes the file or folder ``made``, and tells what to record.
-
-    It is given that path, and what to call with each epoch's number. ``fields`` are all that decide. What
-    ``stacks`` is a training that goes together with those of other seeds.
-    """
-
-    what: str
-    made: str
-    parameters: dict[str, Any]
-    fields: dict[str, Any]
-    play: Callable[[Path, Callable[..., None]], dict[str, Any]]
-    stacks: bool = False
 
 
 def training(what: str, how: dict[str, Any], parameters: dict[str, Any]) -> Task:
@@ -117,39 +100,16 @@ def run(
     return load(folder)
 
 
-def plan(make: Callable[[dict[str, Any]], Task], grid: Mapping[str, Sequence[Any]]) -> list[Task]:
-    """What ``make`` makes of each combination, the last field running fastest; errors as `run` has them."""
-    if not grid or not all(map(len, grid.values())):
-        raise ValueError(f"there is nothing to sweep in {dict(grid)}: it takes fields, and values of each")
-    tasks: dict[str, Task] = {}
-    refused: dict[str, list[str]] = {}
-    for values in product(*grid.values()):
-        told = ", ".join(f"{field} {value}" for field, value in zip(grid, values, strict=True))
-        try:
-            task = make(dict(zip(grid, values, strict=True)))
-        except ValueError as error:
-            refused.setdefault(str(error), []).append(told)
-        else:
-            if tasks.setdefault(task.made, task) is not task:
-                raise ValueError(f"the combination {told} is there twice: give each value once")
-    if not tasks:
-        raise ValueError(next(iter(refused)))
-    for reason, those in refused.items():
-        some = "; ".join(those[:5]) + f"; and {len(those) - 5} more" * (len(those) > 5)
-        warnings.warn(f"left out, as {reason}: {some}", stacklevel=3)
-    return list(tasks.values())
-
-
 def _left(folder: Path, tasks: Sequence[Task]) -> list[Task]:
     """Those of ``tasks`` that are not finished; each has its record afterwards."""
-    there, left = {record["made"]: record for record in _records(folder)}, []
+    there, left = {record["made"]: record for record in known(folder)}, []
     for number, task in enumerate(tasks, len(there)):
-        known = there.get(task.made, {"number": number})
-        if json.loads(json.dumps(task.fields)) != known.get("fields"):  # new, or made of something else
-            known = {"made": task.made, "number": known["number"], "status": "waiting"}
-            known |= {"parameters": task.parameters, "fields": task.fields}
-            durable.write_json(_path(folder, task), known)
-        if known["status"] != "finished" or not (folder / task.made).exists():
+        own = there.get(task.made, {"number": number})
+        if json.loads(json.dumps(task.fields)) != own.get("fields"):  # new, or made of something else
+            own = {"made": task.made, "number": own["number"], "status": "waiting"}
+            own |= {"parameters": task.parameters, "fields": task.fields}
+            durable.write_json(path_of(folder, task), own)
+        if own["status"] != "finished" or not (folder / task.made).exists():
             left.append(task)
     return left
 
@@ -160,7 +120,7 @@ def _own(folder: Path, what: str) -> Iterator[str]:
     there = {*os.listdir(folder)} - {durable.LOCK} if folder.exists() else set()
     if there and RECORD not in there:
         raise ValueError(f"{folder} holds files that are no sweep's: choose a new folder")
-    if there and (other := _read(folder / RECORD)["what"]) != what:
+    if there and (other := read(folder / RECORD)["what"]) != what:
         raise ValueError(f"{folder} holds a sweep of {other}, not of {what}: choose another folder")
     session = str(time.time_ns())
     record: dict[str, Any] = {"format": 1, "what": what}
@@ -216,7 +176,7 @@ def _play(submit: Callable[..., Future], tasks: Sequence[Task], more: int, bar: 
         try:
             future = ended.get(timeout=2 * LOOK)
         except Empty:
-            going = (one for one in _records(at) if one["status"] == "unfinished")
+            going = (one for one in known(at) if one["status"] == "unfinished")
             bar.set_postfix_str(", ".join(f"{one['made']} {one.get('epoch', 0)}" for one in going))
             continue
         together, more = pending.pop(future)
@@ -226,7 +186,7 @@ def _play(submit: Callable[..., Future], tasks: Sequence[Task], more: int, bar: 
             lost = "a worker died" if isinstance(error, BrokenExecutor) else "the scheduler is gone"
             raise ConnectionError(f"{lost}: the same command goes on") from None
         except Exception as error:  # a worker died again and again, or has no gan
-            records = [_note(at, task, status="failed", error=_one_line(error)) for task in together]
+            records = [update(at, task, status="failed", error=one_line(error)) for task in together]
         for task, record in zip(together, records, strict=True):
             if record["status"] == "failed" and more:
                 begin([task], more - 1)
@@ -240,7 +200,7 @@ def perform(folder: Path, session: str, tasks: Sequence[Task]) -> list[dict[str,
     """What a worker does: play ``tasks``, if they are many first in one batch; the record of each."""
     with ALONE:
         torch.set_num_threads(1)  # so that the figures are the same on every worker
-        if len(tasks) > 1:
+        if len(tasks) > 1 and not any((folder / task.made).exists() for task in tasks):
             _together(folder, session, tasks)
         return [_perform(folder, session, task) for task in tasks]
 
@@ -251,14 +211,14 @@ def _together(folder: Path, session: str, tasks: Sequence[Task]) -> None:
 
     def note(status: str, **more: Any) -> None:
         for task in tasks:
-            _note(folder, task, status=status, worker=worker(), machine=platform.node(), **more)
+            update(folder, task, status=status, worker=worker(), machine=platform.node(), **more)
 
     recipes, how = [task.play.args[0] for task in tasks], tasks[0].play.args[1]  # type: ignore[attr-defined]
     folders, look = [folder / task.made for task in tasks], _looks(folder, session, note)
     with suppress(Exception, KeyboardInterrupt):  # each meets it again, alone, and says so
         stacked.train(recipes, folders, data_dir=how.get("data_dir"), after_epoch=look)
     for task in tasks:
-        _note(folder, task, seconds=round((time.monotonic() - begun) / len(tasks), 3))
+        update(folder, task, seconds=round((time.monotonic() - begun) / len(tasks), 3))
 
 
 def _looks(folder: Path, session: str, note: Callable[..., None]) -> Callable[..., None]:
@@ -270,7 +230,7 @@ def _looks(folder: Path, session: str, note: Callable[..., None]) -> Callable[..
         if time.monotonic() - looked > LOOK:
             looked = time.monotonic()
             note("unfinished", epoch=epoch)
-            if _read(folder / RECORD)["session"] != session:
+            if read(folder / RECORD)["session"] != session:
                 raise KeyboardInterrupt
 
     return look
@@ -278,9 +238,9 @@ def _looks(folder: Path, session: str, note: Callable[..., None]) -> Callable[..
 
 def _perform(folder: Path, session: str, task: Task) -> dict[str, Any]:
     """Play ``task``, and write to its record what comes of it, also of an error."""
-    path = _path(folder, task)
+    path = path_of(folder, task)
     with warnings.catch_warnings(record=True) as heard:
-        record, begun = _read(path), time.monotonic()
+        record, begun = read(path), time.monotonic()
         before = record.get("seconds", 0.0)
 
         def note(status: str, **more: Any) -> None:
@@ -291,11 +251,11 @@ def _perform(folder: Path, session: str, task: Task) -> dict[str, Any]:
         note("unfinished", worker=worker(), machine=platform.node(), attempts=attempts, error=None)
         try:
             made = task.play(folder / task.made, _looks(folder, session, note))
-            note("finished", **made, warnings=sorted({_one_line(one.message) for one in heard}))
+            note("finished", **made, warnings=sorted({one_line(one.message) for one in heard}))
         except KeyboardInterrupt:
             note("unfinished")
         except Exception as error:
-            note("failed", error=_one_line(error))
+            note("failed", error=one_line(error))
         return record
 
 
@@ -306,49 +266,3 @@ def worker() -> str:
 
         return str(get_worker().name)
     return multiprocessing.current_process().name
-
-
-def load(out: str | os.PathLike[str]) -> pd.DataFrame:
-    """A sweep's table, a row for each combination: its parameters, status, metrics, wall time, worker.
-
-    ``status`` is finished, failed (``error`` says why), unfinished (so far to ``epoch``), or waiting;
-    ``seconds`` are those of all its attempts. FileNotFoundError, ValueError: no sweep is there.
-    """
-    if not Path(out, RECORD).exists():
-        raise FileNotFoundError(f"{out} is no sweep: it has no {RECORD}")
-    records = _records(Path(out))
-    fields = dict.fromkeys(field for record in records for field in record["parameters"])
-    rows = []
-    for record in records:
-        own = {field: record["fields"].get(field) for field in fields}
-        own = {field: tuple(value) if isinstance(value, list) else value for field, value in own.items()}
-        rest = {key: record.get(key) for key in REST}
-        rows.append(own | {"status": record["status"]} | record.get("metrics", {}) | rest)
-    return pd.DataFrame(rows, index=[record["made"] for record in records])
-
-
-def _records(folder: Path) -> list[dict[str, Any]]:
-    records = [_read(path) for path in folder.glob("*.json") if path.name != RECORD]
-    return sorted(records, key=lambda record: record["number"])
-
-
-def _path(folder: Path, task: Task) -> Path:
-    return folder / f"{task.made.removesuffix('.ipynb')}.json"
-
-
-def _note(folder: Path, task: Task, **more: Any) -> dict[str, Any]:
-    record = _read(_path(folder, task)) | more
-    durable.write_json(_path(folder, task), record)
-    return record
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): remove it, and the sweep writes it anew") from None
-
-
-def _one_line(error: Any) -> str:
-    kind, said = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", error)
-    return " ".join(f"{kind}: {said}".split())
