@@ -71,11 +71,13 @@ def values(field: str, text: str) -> list[Any]:
 
 
 def publish(folder: Path, **how: Any) -> None:
-    from . import publishing, swept
-
     if (folder / gan.sweep.RECORD).exists():
+        from . import swept
+
         print(f"written to {swept.publish(folder, how['name'], data_dir=how['data_dir'])}")
         return
+
+    from . import publishing
 
     run = publishing.publish(gan.Run.load(folder), **how)
     for name, figure in run.record["metrics"].items():
