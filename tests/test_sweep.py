@@ -138,7 +138,7 @@ def test_the_run_of_a_killed_worker_moves_and_is_the_same_bit_for_bit(quick, tmp
     assert_equal(tmp_path / "s" / NAME, alone(tmp_path / "alone", epochs=60))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_what_was_stopped_stops_on_the_cluster_too_and_goes_on(quick, tmp_path):
     after_epoch(tmp_path / "s" / f"{NAME}.json", 3, lambda told: _thread.interrupt_main())
     with pytest.raises(KeyboardInterrupt):
@@ -171,7 +171,7 @@ def test_what_fails_is_tried_again_told_and_stops_no_other(cluster, tmp_path):
     assert table["attempts"].tolist() == [1, 3, 3, 3]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_worker_of_many_threads_trains_one_run_at_a_time(tmp_path):
     how = {"processes": False, "dashboard_address": ":0"}
     with LocalCluster(n_workers=1, threads_per_worker=4, **how) as cluster:
@@ -189,7 +189,7 @@ def test_a_worker_of_many_threads_trains_one_run_at_a_time(tmp_path):
         )
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_without_dask_it_runs_in_processes_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "find_spec", lambda name: None)
     with pytest.warns(UserWarning, match=r"without dask .*pip install '\.\[sweep\]'"):
@@ -300,7 +300,7 @@ if k > 1:
 print(k, rate)"""
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.filterwarnings("always")
 def test_a_notebook_is_executed_with_every_combination(tmp_path, monkeypatch, capsys, cluster):
     cells = [nbformat.v4.new_code_cell(text) for text in ("k = 1\nrate = 0.5", NOTEBOOK)]
