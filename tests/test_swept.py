@@ -32,7 +32,7 @@ def test_every_cell_of_the_published_sweep_has_five_seeds_and_its_line(published
         seeds.setdefault(tuple(row[field] for field in record["fields"]), []).append(int(row["seed"]))
     assert all(sorted(one) == record["seeds"] and len(one) >= 5 for one in seeds.values())
     lines = [line for line in started.read(RESULTS / started.FILE) if line["recipe"] == "digits"]
-    assert [line["started"] for line in lines] == [record["started"]]
+    assert [line["started"] for line in lines].count(record["started"]) == 1
     assert started.problems(RESULTS) == []
     assert len(record["commit"]) == 40, "one commit, and clean"
 

@@ -197,7 +197,8 @@ def effects(panels: Mapping[str, Mapping[str, pd.DataFrame]], pixels: float) -> 
                 axes.plot([x - 0.15] * len(whole), whole, ".", color=COLOURS["other"], markersize=4)
                 ends = [[mean - low], [high - mean]]
                 axes.errorbar(x + 0.1, mean, ends, fmt="o", color=COLOURS["generator"])
-                at = x - 0.3 + 0.15 * np.arange(found["failed"].sum())
+                failures = int(found["failed"].sum())
+                at = np.linspace(x - 0.3, x + 0.3, max(5, failures))[:failures]
                 axes.plot(at, [pixels - 1] * len(at), "x", color=COLOURS["exact"], markersize=5)
             axes.set_xticks(range(len(values)), list(values))
         for axes in figure.axes[::2]:
