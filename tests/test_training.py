@@ -548,7 +548,7 @@ def test_a_signals_exit_code_is_a_shells_and_handlers_are_put_back(tmp_path, cap
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "steps", lambda game, engine: signal.raise_signal(number) or iter(()))
         assert main(arguments) == code
-    assert "stopped; the same command goes on" in capsys.readouterr().err
+    assert "stopped; the same command" in capsys.readouterr().err
 
 
 def test_a_second_ctrl_c_is_obeyed_at_once_and_an_ignored_signal_is_not(tmp_path, monkeypatch):
