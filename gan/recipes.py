@@ -49,7 +49,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True, allo
         "none", "G 的批归一化：none 是没有", "after hidden layers but the first, by gan.layers.BATCH_NORMS"
     )
     g_init: Init = about(
-        0.05, "G 的权重初值范围 ±，pytorch 是 PyTorch 的默认初值", "uniform on ±this; or as torch's"
+        0.05, "G 的权重初值范围 ±，pytorch 是 PyTorch 的默认初值", "weights start on ±this, or as torch's"
     )
     g_output_init: Init | None = about(None, "G 的输出层权重初值范围 ±，None 同上", "last layer's, or g_init")
     g_output_sparse: Natural = about(0, "G 的每个输出有几个权重初值不为零，0 为不用", "weights each; 0: all")

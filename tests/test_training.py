@@ -843,7 +843,7 @@ def test_other_data_than_a_run_saw_is_refused_wherever_both_are_read(tmp_path, m
     if how == "evaluate":
         assert calls[how]() == 2
         said = capsys.readouterr().err
-        assert "; --data-dir FOLDER says where" in said
+        assert "; data_dir=FOLDER says where" in said
     else:
         with pytest.raises(ValueError) as error:
             calls[how]()
