@@ -8,34 +8,11 @@ Modules, in the order of the paper: nets, objective, algorithm1, toy (§3); theo
 data, recipes, parzen (§5); training, engine, runs: how it runs. `gan.book` is what only the pages need.
 """
 
-from importlib.metadata import PackageNotFoundError, version
-
 from . import algorithm1, data, engine, nets, objective, parzen, recipes, runs, sweep, theory, toy, training
 from .recipes import Recipe, recipe
 from .runs import Run, published
 from .training import train
 
-try:
-    __version__ = version("gan-book")
-except PackageNotFoundError:  # a source tree that was not installed
-    __version__ = "unknown"
-
-__all__ = [
-    "Recipe",
-    "Run",
-    "algorithm1",
-    "data",
-    "engine",
-    "nets",
-    "objective",
-    "parzen",
-    "published",
-    "recipe",
-    "recipes",
-    "runs",
-    "sweep",
-    "theory",
-    "toy",
-    "train",
-    "training",
-]
+__all__ = ["Recipe", "Run", "published", "recipe", "train"]
+__all__ += ["algorithm1", "data", "engine", "nets", "objective", "parzen", "recipes", "runs", "sweep"]
+__all__ += ["theory", "toy", "training"]

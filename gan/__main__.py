@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import io
 import os
 import re
 import sys
@@ -20,10 +19,9 @@ import gan
 def train(recipe: str, parameters: dict[str, Any], out: Path | None, **how: Any) -> None:
     made = gan.recipe(recipe, **parameters)
     run = gan.train(made, out or gan.runs.default_folder(made), **how)
-    if int(os.environ.get("RANK", 0)):  # of torchrun's processes only the first one speaks
-        return
-    print(run.history.tail(1).to_string(index=False))
-    print(f"{run.folder}: {run.provenance()}")
+    if not int(os.environ.get("RANK", 0)):  # of torchrun's processes only the first one speaks
+        print(run.history.tail(1).to_string(index=False))
+        print(f"{run.folder}: {run.provenance()}")
 
 
 def evaluate(folder: Path, **how: Any) -> None:
@@ -31,7 +29,6 @@ def evaluate(folder: Path, **how: Any) -> None:
         print(f"{name:15} {value}")
 
 
-PROGRAM = "python -m gan" if Path(sys.argv[0]).name == "__main__.py" else "gan"
 TRAINING: dict[str, dict[str, Any]] = {
     "recipe": {"help": f"one of: {', '.join(gan.recipes.PRESETS)}"},
     "-p": {"nargs": 2, "action": "append", "default": [], "metavar": ("FIELD", "VALUE"),
@@ -48,18 +45,13 @@ EVALUATION: dict[str, dict[str, Any]] = {
     "folder": {"type": Path, "help": "a run's folder"},
     "--z-seed": {"type": int, "default": 0, "help": "seed of the 10 000 samples' noise"},
     "--split": {"default": "test", "help": "test, or valid: what choices are made on"},
-    "--average": {"type": float, "dest": "decay", "metavar": "DECAY",
-                  "help": "of G's average, 0: last weights (default: the recipe's)"},
+    "--average": {"type": float, "dest": "decay", "metavar": "DECAY", "help": "G's average; 0: last weights"},
 }  # fmt: skip
-DATA: dict[str, dict[str, Any]] = {
-    "--data-dir": {"type": Path, "help": "where the .npz files are (default: $GAN_DATA_DIR, ~/.cache/gan)"}
-}
+DATA = {"--data-dir": {"type": Path, "help": "of the .npz files (default: $GAN_DATA_DIR, ~/.cache/gan)"}}
 
 
 class Parser(argparse.ArgumentParser):
-    """Whose errors are one line, as all of ours; the whole command line has ``commands``."""
-
-    commands: dict[str, Parser]
+    """Whose errors are one line, as all of ours."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message} ({self.prog} --help)")
@@ -68,8 +60,8 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     from .book import commands
 
-    top = Parser(prog=PROGRAM, description="Train, evaluate and publish runs.")
-    top.commands, parsers = {}, top.add_subparsers(required=True, metavar="command")
+    top = Parser(prog="gan", description="Train, evaluate and publish runs.")
+    parsers = top.add_subparsers(required=True, metavar="command")
     there: commands.Commands = {
         train: ("train a recipe; the same command goes on after Ctrl-C", TRAINING),
         evaluate: ("the Parzen estimate of a run's generator, as in Table 1", EVALUATION),
@@ -78,7 +70,6 @@ def parser() -> Parser:
         command = parsers.add_parser(function.__name__, help=told, epilog=fields() if "-p" in options else "")
         command.formatter_class = argparse.RawDescriptionHelpFormatter
         command.set_defaults(run=function)
-        top.commands[function.__name__] = command
         for flag, settings in (options | DATA).items():
             command.add_argument(flag, **settings)
     return top
@@ -104,22 +95,6 @@ def typed(text: str) -> Any:
         return text
 
 
-def in_own_words(message: str) -> str:
-    """What the library says, as it is said here: --overwrite for overwrite=True, --every 0 for every = 0."""
-    options = (option for command in parser().commands.values() for option in command._actions)
-    flags = {option.dest: option.option_strings[-1] for option in options if option.option_strings}
-
-    def own(found: re.Match[str]) -> str:
-        name, sign, value = found.groups()
-        if name in gan.Recipe.model_fields:
-            return f"-p {name} {value}" if sign == "=" else found[0]
-        return f"{flags[name]} {value}".removesuffix(" True")
-
-    names = "|".join((*flags, *gan.Recipe.model_fields))
-    message = re.sub(rf"(?<!\S)({names})(=| = )(\"[^\"]*\"|[^\s,;:)]+)", own, message)
-    return message.replace("python -m gan", PROGRAM)
-
-
 def say(text: str) -> None:
     if not int(os.environ.get("LOCAL_RANK", 0)):  # once on each machine
         print(f"gan: {' '.join(text.split())}", file=sys.stderr)
@@ -128,28 +103,20 @@ def say(text: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     argv = ["", *(sys.argv[1:] if argv is None else argv)]
     argv = [w for one, word in pairwise(argv) for w in (word.split("=", 1) if one == "-p" else [word])]
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # which may know ASCII only
-            stream.reconfigure(errors="backslashreplace")
-    top, arguments = parser(), argparse.Namespace()
+    options: dict[str, Any] = {}
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
         try:
-            if argv and argv[0][:1] != "-" and argv[0] not in top.commands:
-                near, there = gan.recipes.meant(argv[0], top.commands), ", ".join(top.commands)
-                raise ValueError(f"there is no command {argv[0]!r}; {near}there are: {there}")
-            top.parse_args(argv, arguments)
-            options = vars(arguments)
+            options = vars(parser().parse_args(argv))
             if "parameters" in options:
                 options["parameters"] = {name: typed(text) for name, text in options["parameters"]}
             options.pop("run")(**options)
         except (ValueError, OSError, FloatingPointError, MemoryError) as error:
-            say(in_own_words(str(error)))
+            say(re.sub(r"(\w+)=True", r"--\1", str(error)))  # a flag of the library is one here
             return 2
         except (KeyboardInterrupt, gan.saving.Stopped) as stopped:
-            without = ", without --overwrite," if getattr(arguments, "overwrite", False) else ""
-            again = f"; the same command{without} goes on from the last checkpoint"
-            say("stopped" + again * ("start" in arguments))
+            again = "; the same command (without --overwrite) goes on from the last checkpoint"
+            say("stopped" + again * ("overwrite" in options))
             return getattr(stopped, "code", 130)
     return 0
 

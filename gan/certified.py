@@ -24,13 +24,14 @@ TOLERANCE = 2.0**-40  # nats: the quadrature's aim; the ball tells what it reach
 SMALLEST = 2.0**-14  # Fisher's length, from its midpoint, of a box that is not halved any more
 
 
+Range = tuple[float, float]
+
+
 class Certificate(NamedTuple):
-    """What `certify_bound` proved."""
+    """What `certify_bound` proved: C(G) + log 4 > ``gap`` nats in ``boxes`` of (μ, σ), which cover all."""
 
     gap: float
-    """nats: C(G) + log 4 is larger than this everywhere in the region"""
     boxes: int
-    """of (μ, σ); together they cover the region"""
 
 
 def criterion(mu: float | str | arb, sigma: float | str | arb) -> arb:
@@ -54,21 +55,13 @@ def criterion(mu: float | str | arb, sigma: float | str | arb) -> arb:
 
 
 def certify_bound(
-    *,
-    mu: tuple[float, float] = (0.0, 10.0),
-    sigma: tuple[float, float] = (0.05, 20.0),
-    neighbourhood: float = 0.01,
-    gap: float = 0.0,
+    *, mu: Range = (0.0, 10.0), sigma: Range = (0.05, 20.0), neighbourhood: float = 0.01, gap: float = 0.0
 ) -> Certificate:
     """Prove C(G) > −log 4 + ``gap`` for all (μ, σ) of the rectangle, except |μ|, |log σ| < ``neighbourhood``.
 
     Boxes of parameters are halved until `criterion` decides. What holds for μ holds for −μ: x → −x leaves
     p_data as it is. Source: Theorem 1. ValueError: bad ranges. ArithmeticError: not proved, or not true.
     """
-    for ends in zip(mu, sigma, strict=True):
-        _parameters(*ends)
-    if not 0 <= neighbourhood < math.inf:
-        raise ValueError(f"neighbourhood = {neighbourhood}: it must be a number ≥ 0")
     proved: list[arb] = []
     todo = [(*mu, *sigma)]
     while todo:

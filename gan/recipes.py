@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
@@ -16,10 +16,9 @@ Count = Annotated[int, Field(ge=1, lt=2**31)]
 Natural = Annotated[int, Field(ge=0, lt=2**31)]
 Widths = Annotated[tuple[Count, ...], Field(max_length=99)]
 Seed = Annotated[int, Field(ge=0, lt=2**64)]  # what torch takes
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-AtLeast1 = Annotated[float, Field(ge=1, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+AtLeast1 = Annotated[float, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Init = Positive | Literal["pytorch"]
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "linear"]
@@ -30,17 +29,14 @@ def about(default: Any, title: str, description: str) -> Any:
     return Field(default, title=title, description=description)
 
 
-class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
+class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False):
     """All that decides a run. The defaults are the authors' MNIST configuration of 2014."""
 
     name: Name = Field(title="配方", description="the recipe's name")
     dataset: Name = about("mnist", "数据集", "of gan.data, a target of gan.toy, or NAME for your NAME.npz")
-    valid: Natural = about(
-        10_000, "留作验证的训练图像数", "training images held out at the end, to choose σ on; 0: none"
-    )
+    valid: Natural = about(10_000, "留作验证的训练图像数", "held out at the end, to choose σ on; 0: none")
     scaling: Literal["unit", "signed", "gcn"] = about(
-        *("unit", "像素的范围：unit 是 [0, 1]，signed 是 [−1, 1]，gcn 是全局对比度归一化之后"),
-        "pixels as D sees them: in [0, 1]; in [−1, 1], where G ends in a tanh; after gan.data.gcn, linearly",
+        "unit", "像素的范围：unit 是 [0, 1]，signed 是 [−1, 1]，gcn 是全局对比度归一化之后", "of pixels"
     )
 
     # G: the noise prior and the multilayer perceptron
@@ -53,23 +49,16 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
         "none", "G 的批归一化：none 是没有", "after hidden layers but the first, by gan.layers.BATCH_NORMS"
     )
     g_init: Init = about(
-        *(0.05, "G 的权重初值范围 ±，pytorch 是 PyTorch 的默认初值"),
-        "weights start uniform on ±this, a sigmoid output's bias at the data's marginals; or as torch's",
+        0.05, "G 的权重初值范围 ±，pytorch 是 PyTorch 的默认初值", "weights start on ±this, or as torch's"
     )
-    g_output_init: Init | None = about(
-        None, "G 的输出层权重初值范围 ±，None 同上", "as g_init, of the output layer; None: g_init"
-    )
-    g_output_sparse: Natural = about(
-        0, "G 的每个输出有几个权重初值不为零，0 为不用", "an output's, from N(0, 1); 0: g_output_init"
-    )
-    g_sigmoid_bias: Finite = about(0.0, "G 的 sigmoid 隐藏层的偏置初值", "G's sigmoid biases start here")
+    g_output_init: Init | None = about(None, "G 的输出层权重初值范围 ±，None 同上", "last layer's, or g_init")
+    g_output_sparse: Natural = about(0, "G 的每个输出有几个权重初值不为零，0 为不用", "weights each; 0: all")
+    g_sigmoid_bias: float = about(0.0, "G 的 sigmoid 隐藏层的偏置初值", "G's sigmoid biases start here")
     g_bias_init: NotNegative = about(0.0, "G 的隐藏层偏置初值范围 ±", "hidden biases start uniform on ±this")
     g_deconv: tuple[Count, Count, Count] | None = about(
         None, "G 输出处的转置卷积：图数、核、步幅", "maps, kernel, stride, from maps × side² hidden units"
     )
-    second_stage_after: Natural = about(
-        0, "第几轮之后进入第二阶段，0 为没有", "epochs; then g_front goes before G, and D starts anew"
-    )
+    second_stage_after: Natural = about(0, "第几轮之后进入第二阶段，0 为没有", "epochs, then with g_front")
     g_front: Widths = about((), "第二阶段加在 G 前面的隐藏层宽度", "widths of G's added layers")
     g_front_activations: tuple[Activation, ...] = about((), "第二阶段加在 G 前面的激活", "their activations")
 
@@ -89,9 +78,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
     seed: Seed = about(0, "随机种子", "of all that is random")
     k: Count = about(1, "G 走一步时 D 走几步", "steps of D for each step of G")
     loss: Literal["minimax", "non_saturating"] = about("non_saturating", "G 的损失", "what G descends")
-    updates: Literal["alternating", "simultaneous"] = about(
-        "simultaneous", "更新方式", "as the paper states Algorithm 1, or as its authors ran it"
-    )
+    updates: Literal["alternating", "simultaneous"] = about("simultaneous", "更新方式", "of D and G")
     batch_size: Count = about(100, "小批量大小", "m of Algorithm 1")
 
     # The gradient-based rule and its schedules
@@ -103,14 +90,10 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
     momentum_final: Probability = about(0.7, "最终的动量", "… moving linearly to this one, …")
     momentum_epochs: Count = about(250, "动量在第几轮到达终值", "… reached in this epoch")
     beta2: Probability = about(0.999, "Adam 的 β₂", "Adam's β₂")
-    max_norm: NotNegative = about(
-        0.0, "每个单元输入权重的范数上限，0 为不限", "of a unit's incoming weights, in both players; 0: none"
-    )
+    max_norm: NotNegative = about(0.0, "每个单元输入权重的范数上限，0 为不限", "of a unit's weights; 0: none")
 
     precision: Literal["fp32", "bf16"] = about("fp32", "运算精度", "of matrix products")
-    ema: Probability = about(
-        0.0, "G 的权重滑动平均的衰减率，0 为不用", "per update, of the average that is sampled; 0: none"
-    )
+    ema: Probability = about(0.0, "G 的权重滑动平均的衰减率，0 为不用", "of the average sampled; 0: none")
 
     @field_validator("*", mode="before")
     @classmethod
@@ -124,38 +107,35 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        for conflict in self._conflicts():
-            raise ValueError(conflict)
+        for fields, rule in self._conflicts():
+            given = ", ".join(f"{field} = {getattr(self, field)!r}" for field in fields.split())
+            raise ValueError(f"{given}: {rule}")
         return self
 
-    def _conflicts(self) -> Iterator[str]:
-        for widths, activations in (("g_hidden", "g_activations"), ("g_front", "g_front_activations")):
-            layers, named = getattr(self, widths), getattr(self, activations)
-            if len(layers) != len(named):
-                yield f"{activations} = {named} must name one activation for each of {widths} = {layers}"
-        if self.g_front and self.g_front[-1] != self.noise_size:
-            yield f"g_front = {self.g_front} must end with noise_size = {self.noise_size} units, z's place"
+    def _conflicts(self) -> Iterator[tuple[str, str]]:
+        """Fields that do not agree, and the rule that they break."""
+        for layers in ("g_hidden g_activations", "g_front g_front_activations"):
+            if len({len(getattr(self, field)) for field in layers.split()}) > 1:
+                yield layers, "each layer needs one activation"
         if bool(self.g_front) != bool(self.second_stage_after):
-            both = f"g_front = {self.g_front} and second_stage_after = {self.second_stage_after}"
-            yield f"{both} do not agree: a second stage needs both"
+            yield "g_front second_stage_after", "a second stage needs both"
+        if self.g_front and self.g_front[-1] != self.noise_size:
+            yield "g_front noise_size", "the last added layer takes z's place"
         if self.g_front and self.g_batch_norm != "none":
-            yield f"g_batch_norm = {self.g_batch_norm!r} does not go with g_front"
+            yield "g_front g_batch_norm", "a second stage has no batch norm"
         if any(stride > pool for *_, pool, stride in self.d_conv):
-            yield f"d_conv = {self.d_conv}: a stride must not be larger than its pool"
+            yield "d_conv", "a stride must not be larger than its pool"
         if self.g_deconv and (self.g_output_sparse or self.max_norm):
-            yield f"g_deconv = {self.g_deconv} does not go with g_output_sparse or max_norm"
-        inputs = (self.noise_size, *self.g_hidden)[-1]
-        if self.g_output_sparse > inputs:
-            yield f"g_output_sparse = {self.g_output_sparse}: an output has {inputs} weights"
+            yield "g_deconv g_output_sparse max_norm", "the first goes with none of the others"
+        if self.g_output_sparse > (inputs := (self.noise_size, *self.g_hidden)[-1]):
+            yield "g_output_sparse", f"an output has {inputs} weights"
         if self.d_activation != "maxout" and self.d_pieces != 1:
-            yield f"d_pieces = {self.d_pieces} is for maxout; {self.d_activation} needs 1"
-        ends = f"scaling = {self.scaling!r} and g_output = {self.g_output!r} do not agree: "
-        if (self.g_output == "tanh") != (self.scaling == "signed"):
-            yield ends + '"signed" is for "tanh", and the other way round'
-        if self.scaling == "gcn" and self.g_output != "linear":
-            yield ends + '"gcn" needs "linear"'
+            yield "d_activation d_pieces", "only maxout has pieces, others need 1"
+        right = {"signed": ("tanh",), "gcn": ("linear",)}
+        if self.g_output not in right.get(self.scaling, ("relu", "leaky_relu", "sigmoid", "linear")):
+            yield "scaling g_output", '"signed" and "tanh" go together, and "gcn" needs "linear"'
         if self.k > 1 and self.updates == "simultaneous":
-            yield f'k = {self.k} needs updates="alternating": a simultaneous update has one D step per G step'
+            yield "k updates", 'updates="alternating" alone has several D steps per G step'
 
     def stage(self, epoch: int) -> tuple[Self, int]:
         """The recipe of the networks that play in ``epoch``, 1, 2, …, and that epoch's number in its stage.
@@ -164,11 +144,10 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
         """
         if not self.second_stage_after or epoch <= self.second_stage_after:
             return self, epoch
-        longer = {
-            "g_hidden": (*self.g_front, *self.g_hidden),
-            "g_activations": (*self.g_front_activations, *self.g_activations),
-        }
-        return self.model_copy(update=longer), epoch - self.second_stage_after
+        hidden = (*self.g_front, *self.g_hidden)
+        activations = (*self.g_front_activations, *self.g_activations)
+        longer = self.model_copy(update={"g_hidden": hidden, "g_activations": activations})
+        return longer, epoch - self.second_stage_after
 
     def learning_rate_at(self, update: int) -> float:
         """The rate of update 0, 1, …: max(floor, rate / decay^update)."""
@@ -184,13 +163,11 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True):
 
 
 NO_DROPOUT = {"dropout_input": 0.0, "dropout_hidden": 0.0}
-# Two stages: what the first one learned to make of noise, the second makes of noise that it has shaped.
 TFD: dict[str, Any] = {
-    "dataset": "tfd", "valid": 0,  # its folds have their own
-    "noise": "gaussian",
+    "dataset": "tfd", "valid": 0, "noise": "gaussian",
     "g_hidden": (8000, 8000), "g_activations": ("relu", "sigmoid"), "g_sigmoid_bias": -2.0,
-    "g_output_sparse": 100,
-    "second_stage_after": 50, "g_front": (8000, 100), "g_front_activations": ("relu", "sigmoid"),
+    "g_output_sparse": 100, "second_stage_after": 50,
+    "g_front": (8000, 100), "g_front_activations": ("relu", "sigmoid"),
     "d_hidden": (1200, 1200), "epochs": 72, "learning_rate": 0.05, "max_norm": 1.9365,
 }  # fmt: skip
 CIFAR10: dict[str, Any] = {
@@ -200,17 +177,14 @@ CIFAR10: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     # §5's MNIST experiment as the authors' configuration has it.
     "mnist": {},
-    # §5's faces, and, as those are not public, the same on the faces of LFW.
     "tfd": TFD,
-    # LFW has a ninth of TFD's updates in an epoch: the lengths give it the same number of updates.
+    # TFD's recipe on the faces of LFW, which are public: nine times as many epochs are as many updates.
     "faces": TFD
     | {"dataset": "faces", "valid": 1200, "second_stage_after": 454, "epochs": 654, "momentum_epochs": 2270},
     # §5's CIFAR-10 experiments: fully connected, and with a convolutional D and a "deconvolutional" G.
     "cifar10": CIFAR10 | {
         "g_output_init": 0.5, "d_hidden": (1600, 1600), "learning_rate": 0.025,
-        # Ours: G begins with samples ten times as large as the data, at the edge of what this rate bears. In
-        # float32 seeds 0 and 2 diverged within the first epoch; seed 1 had not after 200 updates.
-        "precision": "bf16",
+        "precision": "bf16",  # ours: in float32 seeds 0 and 2 diverged within the first epoch
     },
     "cifar10-conv": CIFAR10 | {
         "g_deconv": (80, 5, 3),
@@ -226,9 +200,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # The linked implementation, PyTorch-GAN's gan.py, on all 60 000 images. It lets G move first, then D on
     # the same samples, made before G moved: both gradients are those of a simultaneous update.
     "pytorch-gan": {
-        "valid": 0, "scaling": "signed", "noise": "gaussian",
+        "valid": 0, "scaling": "signed", "noise": "gaussian", "g_batch_norm": "meant", "g_init": "pytorch",
         "g_hidden": (128, 256, 512, 1024), "g_activations": ("leaky_relu",) * 4, "g_output": "tanh",
-        "g_batch_norm": "meant", "g_init": "pytorch",
         "d_hidden": (512, 256), "d_activation": "leaky_relu", "d_pieces": 1, "d_init": "pytorch",
         **NO_DROPOUT, "epochs": 200, "batch_size": 64, "optimizer": "adam",
         "learning_rate": 2e-4, "learning_rate_decay": 1.0, "momentum": 0.5, "momentum_final": 0.5,
@@ -249,15 +222,17 @@ def recipe(name: str, /, **fields: Any) -> Recipe:
 
     ValueError, one line, for an unknown name or field or a value out of range.
     """
-    if name not in PRESETS:
-        near, there = meant(name, PRESETS), ", ".join(PRESETS)
-        raise ValueError(f"there is no recipe {name!r:.90}; {near}there are: {there}")
-    known = [field for field in Recipe.model_fields if field != "name"]
-    if unknown := sorted(fields.keys() - {*known}):
-        near = "".join(meant(field, known) for field in unknown).strip()
-        there = near or f"it has: {', '.join(known)}"
-        raise ValueError(f"a recipe has no field {', '.join(map(_named, unknown))}; {there}")
+    _known("recipe", name, PRESETS)
+    for field in fields:
+        _known("recipe field", field, [field for field in Recipe.model_fields if field != "name"])
     return parse({"name": name, **PRESETS[name], **{k: v for k, v in fields.items() if v is not None}})
+
+
+def _known(what: str, word: str, there: Collection[str]) -> None:
+    if word not in there:
+        near = difflib.get_close_matches(str(word)[:90].lower(), there, 1)
+        told = f"did you mean {near[0]}?" if near else f"there are: {', '.join(there)}"
+        raise ValueError(f"there is no {what} {word!r:.90}; {told}")
 
 
 def parse(fields: dict[str, Any]) -> Recipe:
@@ -282,13 +257,3 @@ def words(recipe: Recipe) -> str:
     """``recipe`` as the command line takes it: its name, and ``-p`` for each of its `changes`."""
     given = {field: str(value).replace(" ", "") for field, value in changes(recipe).items()}
     return shlex.join([recipe.name, *(word for field in given.items() for word in ("-p", *field))])
-
-
-def _named(word: str) -> str:
-    return word if word.isidentifier() else repr(word)
-
-
-def meant(word: str, known: Iterable[str]) -> str:
-    """What a misspelt ``word`` may have been meant for, as a question; empty where nothing is near."""
-    near = difflib.get_close_matches(str(word)[:90].lower(), [*known], 1)
-    return f"did you mean {near[0]}? " if near else ""

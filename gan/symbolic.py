@@ -18,8 +18,7 @@ D_STAR = a / (a + b)
 """Source: Eq. (2)."""
 CRITERION = a * log(a / (a + b)) + b * log(b / (a + b))
 """The integrand of C(G). Source: Eq. (4)."""
-LOG_FAKE = log(b / (a + b))
-"""log(1 − D*)"""
+LOG_FAKE = log(b / (a + b))  # log(1 − D*)
 
 
 class JensenShannon(NamedTuple):

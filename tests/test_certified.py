@@ -265,11 +265,9 @@ def test_what_is_no_parameter_is_refused(mu, sigma, message):
 @pytest.mark.parametrize(
     ("region", "message"),
     [
-        ({"sigma": (0.0, 1.0)}, "sigma = 0.0: it must be positive"),
-        ({"sigma": (0.5, math.inf)}, "sigma = inf: it must be finite"),
+        ({"sigma": (0.0, 1.0)}, r"sigma = \[.*\]: it must be positive"),
+        ({"sigma": (0.5, math.inf)}, r"sigma = .*inf.*: it must be finite"),
         ({"mu": (0.0, math.nan)}, "mu = nan: it must be finite"),
-        ({"neighbourhood": -0.1}, "neighbourhood = -0.1: it must be a number ≥ 0"),
-        ({"neighbourhood": math.nan}, "neighbourhood = nan: it must be a number ≥ 0"),
         (
             {"mu": (-0.1, 0.1), "sigma": (0.95, 1.05), "neighbourhood": 0.2},
             "all of it is in the neighbourhood 0.2",

@@ -15,8 +15,6 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-import gan
-
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -103,7 +101,7 @@ def test_what_is_installed_is_what_is_pinned(asked):
 
 def test_one_version_number():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
-    assert PROJECT["version"] == citation["version"] == gan.__version__
+    assert PROJECT["version"] == citation["version"]
     assert PROJECT["version"] in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 

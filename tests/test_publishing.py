@@ -129,7 +129,7 @@ def test_what_can_not_be_gone_on_from_is_one_line_and_leaves_nothing(stopped, tm
     assert main(["publish", "unstarted", "digits", "--unfinished"]) == 2
     assert main(["publish", "one", "digits", "--weights", "some"]) == 2
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 3 and "--weights 'some'" in errors[2] and "no finished epoch" in errors[1]
+    assert len(errors) == 3 and "weights = 'some'" in errors[2] and "no finished epoch" in errors[1]
 
 
 # The place

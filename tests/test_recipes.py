@@ -173,9 +173,9 @@ def test_a_recipe_is_frozen():
 @pytest.mark.parametrize(
     ("name", "fields", "words"),
     [
-        ("minst", {}, ["'minst'", "did you mean mnist?", "mnist, tfd"]),
-        ("mnist", {"epoch": 3}, ["epoch; did you mean epochs?"]),
-        ("mnist", {"wheels": 3}, ["wheels; it has: dataset, valid"]),
+        ("minst", {}, ["'minst'", "did you mean mnist?"]),
+        ("mnist", {"epoch": 3}, ["'epoch'; did you mean epochs?"]),
+        ("mnist", {"wheels": 3}, ["'wheels'; there are: dataset, valid"]),
         *(
             ("mnist", {field: truth}, [f"{field} = {truth!r}", "a truth value"])
             for field in ("epochs", "learning_rate", "g_init", "valid", "loss")
@@ -197,11 +197,15 @@ def test_a_recipe_is_frozen():
         ("mnist", {"loss": "wasserstein"}, ["loss = 'wasserstein'", "minimax", "non_saturating"]),
         ("mnist", {"updates": "both"}, ["updates = 'both'", "alternating", "simultaneous"]),
         ("mnist", {"precision": "fp8"}, ["precision = 'fp8'", "bf16"]),
-        ("mnist", {"g_hidden": (10,)}, ["g_hidden = (10,)", "one activation for each"]),
+        ("mnist", {"g_hidden": (10,)}, ["g_hidden = (10,)", "each layer needs one activation"]),
         ("mnist", {"valid": -1}, ["valid = -1", "greater than or equal to 0"]),
-        ("mnist", {"g_output": "tanh"}, ["scaling = 'unit'", "g_output = 'tanh'", "do not agree"]),
-        ("mnist", {"scaling": "signed"}, ["scaling = 'signed'", "g_output = 'sigmoid'", "do not agree"]),
-        ("mnist", {"d_activation": "leaky_relu"}, ["d_pieces = 5", "leaky_relu needs 1"]),
+        ("mnist", {"g_output": "tanh"}, ["scaling = 'unit'", "g_output = 'tanh'", "go together"]),
+        ("mnist", {"scaling": "signed"}, ["scaling = 'signed'", "g_output = 'sigmoid'", "go together"]),
+        (
+            "mnist",
+            {"d_activation": "leaky_relu"},
+            ["= 'leaky_relu', d_pieces = 5", "others need 1"],
+        ),
         ("mnist", {"g_init": -0.1}, ["g_init", "-0.1", "greater than 0"]),
         ("mnist", {"g_init": "xavier"}, ["g_init", "'xavier'"]),
         ("mnist", {"d_init": 0}, ["d_init", "= 0", "greater than 0"]),
@@ -211,7 +215,7 @@ def test_a_recipe_is_frozen():
         ("tfd", {"g_front": ()}, ["g_front_activations = ('relu', 'sigmoid')", "g_front = ()"]),
         ("tfd", {"g_front_activations": ("relu",)}, ["g_front_activations = ('relu',)", "(8000, 100)"]),
         ("tfd", {"g_front": (), "g_front_activations": ()}, ["g_front = ()", "second_stage_after = 50"]),
-        ("tfd", {"second_stage_after": 0}, ["g_front = (8000, 100)", "second_stage_after = 0", "both"]),
+        ("tfd", {"second_stage_after": 0}, ["g_front = (8000, 100)", "second_stage_after = 0", "needs both"]),
         ("tfd", {"second_stage_after": -1}, ["second_stage_after = -1", "greater than or equal to 0"]),
         ("mnist", {"second_stage_after": 3}, ["g_front = ()", "second_stage_after = 3", "needs both"]),
         ("tfd", {"g_front_activations": ("relu", "relu6")}, ["g_front_activations.1 = 'relu6'", "'tanh'"]),

@@ -548,7 +548,7 @@ def test_a_signals_exit_code_is_a_shells_and_handlers_are_put_back(tmp_path, cap
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "steps", lambda game, engine: signal.raise_signal(number) or iter(()))
         assert main(arguments) == code
-    assert "stopped; the same command goes on" in capsys.readouterr().err
+    assert "stopped; the same command" in capsys.readouterr().err
 
 
 def test_a_second_ctrl_c_is_obeyed_at_once_and_an_ignored_signal_is_not(tmp_path, monkeypatch):
@@ -843,7 +843,7 @@ def test_other_data_than_a_run_saw_is_refused_wherever_both_are_read(tmp_path, m
     if how == "evaluate":
         assert calls[how]() == 2
         said = capsys.readouterr().err
-        assert "; --data-dir FOLDER says where" in said
+        assert "; data_dir=FOLDER says where" in said
     else:
         with pytest.raises(ValueError) as error:
             calls[how]()

@@ -39,8 +39,8 @@ def loss_gradients(reach: float = 8) -> Figure:
             x, y = s.detach().numpy(), losses.detach().numpy()
             left.plot(x, y, **line)
             right.plot(x, gradients, **line)
-            for axes, curve, at in ((left, y, -1), (right, gradients, -1)):
-                label(axes, x[at], curve[at], name, line["color"])
+            for axes, curve in ((left, y), (right, gradients)):
+                label(axes, x[-1], curve[-1], name, line["color"])
         left.set(xlabel="$s$", ylabel="loss of $G$", xlim=(-reach, reach))
         right.set(xlabel="$s$", ylabel="gradient in $s$", xlim=(-reach, reach), ylim=(-1.05, 0.05))
     return figure
@@ -231,13 +231,8 @@ def lagging(plays: Mapping[str, tuple[NDArray, NDArray]]) -> Figure:
         label(axes, len(c), -math.log(4), r"$-\log 4$", COLOURS["exact"])
         c, v = next(iter(plays.values()))
         label(figure.axes[0], float(c.argmax()), c.max(), "$C(G_t)$", COLOURS["generator"])
-        label(
-            figure.axes[0],
-            float(v.argmin() + 0.05 * len(v)),
-            v.min(),
-            "$V(G_t, D_t)$",
-            COLOURS["discriminator"],
-        )
+        lowest = float(v.argmin() + 0.05 * len(v))
+        label(figure.axes[0], lowest, v.min(), "$V(G_t, D_t)$", COLOURS["discriminator"])
     return figure
 
 

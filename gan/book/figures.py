@@ -140,13 +140,8 @@ def parzen_curve(estimate: Estimate) -> Figure:
         axes = figure.subplots()
         axes.plot(estimate.sigmas, estimate.curve, marker="o", markersize=4, color=COLOURS["generator"])
         axes.axvline(estimate.sigma, **LINES["exact"])
-        label(
-            axes,
-            estimate.sigma,
-            min(estimate.curve),
-            rf"$\sigma = {estimate.sigma:.3f}$",
-            COLOURS["exact"],
-        )
+        name = rf"$\sigma = {estimate.sigma:.3f}$"
+        label(axes, estimate.sigma, min(estimate.curve), name, COLOURS["exact"])
         axes.set(xscale="log", xlabel=r"$\sigma$", ylabel="validation log-likelihood, nats")
         axes.set_xticks([0.1, 0.2, 0.5, 1.0], ["0.1", "0.2", "0.5", "1"])
         axes.minorticks_off()
@@ -250,12 +245,5 @@ def paths(generator: Generator, rows: int = 4, seed: int = 2) -> Tensor:
 
 def label(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     """A line's name beside it, instead of a legend."""
-    axes.annotate(
-        text,
-        (x, y),
-        xytext=(4, 0),
-        textcoords="offset points",
-        color=colour,
-        va="center",
-        annotation_clip=False,
-    )
+    where: dict[str, Any] = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
+    axes.annotate(text, (x, y), xytext=(4, 0), color=colour, **where)

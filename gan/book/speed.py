@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -11,6 +10,7 @@ from IPython.display import HTML
 
 from ..files import read_json
 from ..runs import find_result
+from .tables import made
 
 CONTESTANTS = {
     "the linked gan.py": "gan.py 本身",
@@ -52,13 +52,12 @@ def load(device: str = "cpu") -> dict[str, Any]:
 def provenance(record: dict[str, Any]) -> HTML:
     """The line under a measured table that says how it was made."""
     minutes, seconds = divmod(record["seconds"], 60)
-    parts = [
-        f"{record['machine']} · {record['started'][:10]}",
-        f"Python {record['python']} · torch {record['torch']}",
-        f"{record['rounds']} 轮的中位数 · 共 {minutes} 分 {seconds} 秒",
-        f"提交 {(record['commit'] or 'unknown')[:12]}",
-    ]
-    return HTML(f'<p class="provenance">{escape(" · ".join(parts))}</p>')
+    return made(
+        f"{record['machine']} · {record['started'][:10]} · "
+        f"Python {record['python']} · torch {record['torch']} · "
+        f"{record['rounds']} 轮的中位数 · 共 {minutes} 分 {seconds} 秒 · "
+        f"提交 {(record['commit'] or 'unknown')[:12]}"
+    )
 
 
 def goals(record: dict[str, Any]) -> pd.DataFrame:

@@ -119,14 +119,12 @@ def problems(root: str | os.PathLike[str]) -> list[str]:
         elif [mine[0][0][key] for key in KEY] != [line(record, "")[key] for key in KEY]:
             found.append(f"{name} stands in the line of another training")
     keys = [[one[key] for key in KEY] for one in lines]
-    for path in sorted([*Path(root).glob("course/*.json"), *Path(root).glob("sweep/*.json")]):
-        own = line(json.loads(path.read_text(encoding="utf-8")), "")
-        if keys.count([own[key] for key in KEY]) != 1:
-            found.append(f"{path.parent.name}/{path.stem} has no line")
-    for path in sorted(Path(root).glob("sweeps/*.json")):
-        own = of_sweep(json.loads(path.read_text(encoding="utf-8")))
-        if keys.count([own[key] for key in KEY]) != 1:
-            found.append(f"sweeps/{path.stem} has no line")
+    for folder in ("course", "sweep", "sweeps"):
+        for path in sorted(Path(root, folder).glob("*.json")):
+            record = json.loads(path.read_text(encoding="utf-8"))
+            own = of_sweep(record) if folder == "sweeps" else line(record, "")
+            if keys.count([own[key] for key in KEY]) != 1:
+                found.append(f"{folder}/{path.stem} has no line")
     gone = {published for *_, published in told if published != "-"}
     found += [f"{n} is not published" for n in sorted(gone) if not (Path(root) / n / RECORD).exists()]
     return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -166,8 +165,7 @@ def provenance(record: dict[str, Any]) -> HTML:
     history = pd.DataFrame({"epoch": range(record["recipe"]["epochs"])})
     seeds = "–".join(map(str, record["seeds"][:: max(1, len(record["seeds"]) - 1)]))
     template = tables.PROVENANCE.replace("{seed}", seeds)
-    said = runs.Run(Path(), parse(record["recipe"]), record, history).provenance(template)
-    return HTML(f'<p class="provenance">{escape(said)}</p>')
+    return tables.made(runs.Run(Path(), parse(record["recipe"]), record, history).provenance(template))
 
 
 def interval(nats: ArrayLike) -> tuple[float, float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from typing import Any
 
@@ -43,13 +44,14 @@ RUNS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "faces": {"人脸（LFW）": ("faces",)},
 }
-"""The published runs to stand beside Table 1, by data; those of one row differ in their seeds.
+"""The published runs to stand beside Table 1, by data, the authors' recipe first; a row's differ in seeds."""
 
-The authors' own recipe stands first.
-"""
-
-FIGURES = {"parzen": "", "parzen_best": "验证最好的一轮", "parzen_last": "最后的权重"}
-"""What a run may be measured with, and how the tables call it beside its own weights."""
+FIGURES = {
+    "parzen": ("", ""),
+    "parzen_best": (", best epoch", "，验证最好的一轮"),
+    "parzen_last": (", last weights", "，最后的权重"),
+}
+"""What a run may be measured with, and how that is called in `scores`."""
 
 STAND_INS = {
     "train": "训练图像",
@@ -61,9 +63,14 @@ STAND_INS = {
 """Those of `gan.book.yardsticks`, for the book's tables."""
 
 
+def made(*lines: str) -> HTML:
+    """Lines under a figure or a table that say how it was made."""
+    return HTML(f'<p class="provenance">{"<br>".join(map(escape, lines))}</p>')
+
+
 def provenance(run: Run) -> HTML:
-    """The line under a figure or a number that says how it was made."""
-    return HTML(f'<p class="provenance">{escape(run.provenance(PROVENANCE))}</p>')
+    """The line of a run."""
+    return made(run.provenance(PROVENANCE))
 
 
 def table(frame: pd.DataFrame) -> HTML:
@@ -73,15 +80,14 @@ def table(frame: pd.DataFrame) -> HTML:
 
 def recipe_table(*recipes: Recipe) -> pd.DataFrame:
     """A row per field, a column per recipe; without the fields that none of them uses."""
-    columns = {recipe.name: (recipe.model_dump(), _idle(recipe)) for recipe in recipes}
+    columns = {one.name: one.model_dump() | dict.fromkeys(_idle(one), "–") for one in recipes}
     rows = []
     for field, about in Recipe.model_fields.items():
-        values = {name: None if field in idle else fields[field] for name, (fields, idle) in columns.items()}
-        if field == "seed" or (
-            field != "name" and any(v not in (None, 0, (), "none") for v in values.values())
-        ):
-            texts = {name: "–" if field in columns[name][1] else _text(v) for name, v in values.items()}
-            rows.append({"设置": f"{about.title}（{field}）"} | texts)
+        values = {name: fields[field] for name, fields in columns.items()}
+        used = any(value not in (None, 0, (), "none", "–") for value in values.values())
+        if field == "seed" or (used and field != "name"):
+            shown = {name: _text(value) for name, value in values.items()}
+            rows.append({"设置": f"{about.title}（{field}）"} | shown)
     return pd.DataFrame(rows)
 
 
@@ -109,21 +115,13 @@ def differences(recipes: Mapping[str, Recipe]) -> pd.DataFrame:
 def table1(*names: str) -> pd.DataFrame:
     """Table 1's MNIST column: the paper's figures, below them those of published runs that differ in seeds.
 
-    Of each run that of its last epoch, and that of its `best` one; ± is between seeds, or with one of them
-    between test images.
+    Of each run at its last epoch and at its `best`; ± is between seeds, or for one between test images.
     """
     runs = [published(name) for name in names]
     rows = [(name, mnist, "–") for name, (mnist, _) in TABLE_1.items()]
-    found = [best(run) for run in runs]
-    ours = {"最后一轮": [(run.record["metrics"]["parzen"], len(run.history)) for run in runs]}
-    if None not in found:
-        ours[FIGURES["parzen_best"]] = [one for one in found if one]
-    for which, scored in ours.items():
-        row = _summary([estimate for estimate, _ in scored])
-        error = row["spread"] if len(runs) > 1 else row["standard_error"]
-        figure = _figure({"mean": row["mean"], "standard_error": error})
-        epochs = "、".join(str(epoch) for _, epoch in scored)
-        rows.append((f"对抗网络（本书，{len(runs)} 个种子，{which}）", figure, epochs))
+    for metric, row in _measured(runs).items():
+        whose = f"对抗网络（本书，{len(runs)} 个种子{FIGURES[metric][1] or '，最后一轮'}）"
+        rows.append((whose, _figure(row, "error"), "、".join(map(str, row["epochs"]))))
     return pd.DataFrame(rows, columns=["模型", "测试集对数似然（纳特）", "轮数"])
 
 
@@ -157,39 +155,24 @@ def scores(dataset: str = "mnist") -> pd.DataFrame:
     rows = []
     for text, names in RUNS[dataset].items():
         runs = [run for run in map(_published, names) if run]
-        followed = any("parzen_best" in run.record["metrics"] for run in runs)
-        for metric, weights in FIGURES.items():
-            if metric == "parzen_best" and not (followed and all(map(best, runs))):
-                continue
-            figures = {"parzen_best": best, "parzen": _last, "parzen_last": _last_weights}[metric]
-            scored = [(found, run) for run in runs if (found := figures(run))]
-            if not scored:
-                continue
-            done = [f"{epoch} / {preset_of(run.recipe.name).epochs}" for (_, epoch), run in scored]
-            name = {"parzen_best": ", best epoch", "parzen_last": ", last weights"}.get(metric, "")
-            rows.append(
-                {
-                    "name": names[0] + name,
-                    "text": f"{text}{f'，{weights}' if weights else ''}（{names[0]}）",
-                    "epochs": "、".join(dict.fromkeys(done)),
-                }
-                | _summary([estimate for (estimate, _), _ in scored])
-            )
-    try:
+        for metric, row in _measured(runs).items():
+            which, shown = FIGURES[metric]
+            own = preset_of(runs[0].recipe.name).epochs
+            row |= {"name": names[0] + which, "text": f"{text}{shown}（{names[0]}）"}
+            row["epochs"] = "、".join(dict.fromkeys(f"{epoch} / {own}" for epoch in row["epochs"]))
+            rows.append(row)
+    with suppress(FileNotFoundError):
         record = yardsticks(dataset)
-    except FileNotFoundError:
-        record = {"rows": []}
-    for row in record["rows"]:
-        text = STAND_INS[row["name"]].format(**record)
-        rows.append({"name": row["name"], "text": text, "epochs": "–"} | _summary([row["estimate"]]))
+        for row in record["rows"]:
+            told = {"name": row["name"], "text": STAND_INS[row["name"]].format(**record), "epochs": "–"}
+            rows.append(_summary([row["estimate"]]) | told)
     return pd.DataFrame(rows)
 
 
 def scores_provenance(dataset: str = "mnist") -> HTML:
     """The line of each run that stands in `scores`."""
     names = [name for row in RUNS[dataset].values() for name in row]
-    lines = [f"{name}：{run.provenance(PROVENANCE)}" for name in names if (run := _published(name))]
-    return HTML(f'<p class="provenance">{"<br>".join(map(escape, lines))}</p>')
+    return made(*(f"{name}：{run.provenance(PROVENANCE)}" for name in names if (run := _published(name))))
 
 
 def sharpness_table(runs: Sequence[Run], stand_ins: Mapping[str, Any]) -> pd.DataFrame:
@@ -218,32 +201,37 @@ def sharpness_table(runs: Sequence[Run], stand_ins: Mapping[str, Any]) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def _last(run: Run) -> tuple[dict[str, Any], int]:
-    """The figure of a run's own weights, those of its last epoch or their average."""
-    return run.record["metrics"]["parzen"], len(run.history)
-
-
-def _last_weights(run: Run) -> tuple[dict[str, Any], int] | None:
-    """The figure of the last weights beside that of their average."""
-    figure = run.record["metrics"].get("parzen_last")
-    return (figure, len(run.history)) if figure else None
+def _measured(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """The `_summary` of runs that differ in seeds and its ``epochs``, by each of `FIGURES` that they have."""
+    rows = {}
+    for metric in FIGURES:
+        found = [(run.record["metrics"].get(metric), len(run.history)) for run in runs]
+        scored = [(figure, epoch) for figure, epoch in found if figure]
+        if metric == "parzen_best" and scored:
+            chosen = [one for one in map(best, runs) if one]
+            scored = chosen if len(chosen) == len(runs) else []
+        if scored:
+            figures, epochs = zip(*scored, strict=True)
+            rows[metric] = _summary(figures) | {"epochs": epochs}
+    return rows
 
 
 def _published(name: str) -> Run | None:
-    try:
+    with suppress(FileNotFoundError):
         return published(name)
-    except FileNotFoundError:
-        return None
+    return None
 
 
 def _summary(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One row of `scores` from the records of `gan.parzen.estimate`, one for each seed."""
     sigmas = sorted({sigma for figure in figures for sigma in np.atleast_1d(figure["sigma"])})
-    means = [figure["mean"] for figure in figures]
+    means = pd.Series([figure["mean"] for figure in figures])
+    error = float(np.mean([figure["standard_error"] for figure in figures]))
     return {
-        "mean": float(np.mean(means)),
-        "standard_error": float(np.mean([figure["standard_error"] for figure in figures])),
-        "spread": float(np.std(means, ddof=1)) if len(means) > 1 else float("nan"),
+        "mean": means.mean(),
+        "standard_error": error,
+        "spread": means.std(),
+        "error": means.std() if len(means) > 1 else error,
         "seeds": len(means),
         "sigma": "、".join(f"{sigma:.3f}" for sigma in sigmas),
         **{key: figures[0][key] for key in ("n_samples", "n_test", "split")},
@@ -252,27 +240,16 @@ def _summary(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def score_table(found: pd.DataFrame) -> pd.DataFrame:
     """`scores` as the page shows them, all but their split; no number is broken over two lines."""
-    rows = [
-        {
-            "样本的来源": row["text"],
-            "对数似然（纳特）": _figure(row),
-            "种子之间": f"± {row['spread']:.1f}（{row['seeds']} 个）" if row["seeds"] > 1 else "–",
-            "σ": row["sigma"],
-            "样本数": row["n_samples"],
-            "测试图像": row["n_test"],
-            "轮数": row["epochs"],
-        }
-        for row in found.to_dict("records")
-    ]
-    frame = pd.DataFrame(rows)
-    return frame.replace({"(?<=[^一-龥]) (?=[^一-龥])": "\u00a0"}, regex=True)
+    seeds = zip(found["spread"], found["seeds"], strict=True)
+    between = [f"± {spread:.1f}（{n} 个）" if n > 1 else "–" for spread, n in seeds]
+    columns = {"text": "样本的来源", "nats": "对数似然（纳特）", "between": "种子之间", "sigma": "σ"}
+    columns |= {"n_samples": "样本数", "n_test": "测试图像", "epochs": "轮数"}
+    frame = found.assign(nats=found.apply(_figure, axis=1), between=between)[[*columns]]
+    return frame.rename(columns=columns).replace({"(?<=[^一-龥]) (?=[^一-龥])": "\u00a0"}, regex=True)
 
 
 def ladder(found: pd.DataFrame) -> dict[str, tuple[str, float, float]]:
-    """For `experiments.ladder`: Table 1's MNIST figures and those of `scores`, but for those below −100 nats.
-
-    A name -> whose it is, nats, and the ± beside it: between seeds, or with one seed between test images.
-    """
+    """For `experiments.ladder`, by name: whose, nats and ± of Table 1, and of `scores` above −100."""
     short = ("DBN", "stacked CAE", "deep GSN", "adversarial nets, 2014")
     rows = {}
     for name, (mnist, _) in zip(short, TABLE_1.values(), strict=True):
@@ -280,21 +257,19 @@ def ladder(found: pd.DataFrame) -> dict[str, tuple[str, float, float]]:
         rows[name] = ("other", mean, error)
     for row in found.to_dict("records"):
         whose = {"train": "data"}.get(row["name"], "exact" if row["name"] in STAND_INS else "generator")
-        error = row["spread"] if row["seeds"] > 1 else row["standard_error"]
-        rows[row["name"]] = (whose, row["mean"], error)
+        rows[row["name"]] = (whose, row["mean"], row["error"])
     return {name: row for name, row in rows.items() if row[1] > -100}
 
 
 def yardsticks_provenance(record: dict[str, Any]) -> HTML:
     """The line under figures of yardsticks that says how they were made."""
     minutes, seconds = divmod(round(record["seconds"]), 60)
-    parts = [
-        f"配方 {record['recipe']} 的数据 · 种子 {record['seeds']['stand_ins']}",
-        f"k 均值 {record['iterations']} 轮 · {record['started'][:10]} · {record['device']}",
-        f"Python {record['versions']['python']} · scikit-learn {record['versions']['scikit-learn']}",
-        f"用时 {minutes} 分 {seconds} 秒 · 提交 {(record['commit'] or 'unknown')[:12]}",
-    ]
-    return HTML(f'<p class="provenance">{escape(" · ".join(parts))}</p>')
+    return made(
+        f"配方 {record['recipe']} 的数据 · 种子 {record['seeds']['stand_ins']} · "
+        f"k 均值 {record['iterations']} 轮 · {record['started'][:10]} · {record['device']} · "
+        f"Python {record['versions']['python']} · scikit-learn {record['versions']['scikit-learn']} · "
+        f"用时 {minutes} 分 {seconds} 秒 · 提交 {(record['commit'] or 'unknown')[:12]}"
+    )
 
 
 def seeds(*names: str) -> pd.DataFrame:
@@ -308,24 +283,17 @@ def seeds(*names: str) -> pd.DataFrame:
         folder = find_result(f"{name}/run.json").parent
         for path in [folder, *sorted(folder.parent.glob(f"{name}-s[0-9]*"))]:
             run = Run.load(path)
-            figures = run.record["metrics"]
-            last = figures.get("parzen_last", figures["parzen"])
-            found = best(run)
-            rows.append(
-                {
-                    "运行": path.name,
-                    "种子": run.recipe.seed,
-                    "轮数": len(run.history),
-                    "最后一轮": _figure(last),
-                    "验证最好的一轮": f"{_figure(found[0])}（第 {found[1]} 轮）" if found else "–",
-                    "权重的平均": _figure(figures["parzen"]) if run.recipe.ema else "–",
-                }
-            )
+            figures, found = run.record["metrics"], best(run)
+            row = {"运行": path.name, "种子": run.recipe.seed, "轮数": len(run.history)}
+            row["最后一轮"] = _figure(figures.get("parzen_last", figures["parzen"]))
+            row["验证最好的一轮"] = f"{_figure(found[0])}（第 {found[1]} 轮）" if found else "–"
+            row["权重的平均"] = _figure(figures["parzen"]) if run.recipe.ema else "–"
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _figure(estimate: Mapping[Any, Any]) -> str:
-    return f"{estimate['mean']:.1f} ± {estimate['standard_error']:.1f}".replace("-", "−")
+def _figure(estimate: Mapping[Any, Any], error: str = "standard_error") -> str:
+    return f"{estimate['mean']:.1f} ± {estimate[error]:.1f}".replace("-", "−")
 
 
 def _text(value: object) -> str:
