@@ -220,20 +220,20 @@ def test_a_name_that_is_no_plain_word_leads_nowhere(tmp_path, name, use):
 # Figures
 
 X = torch.full((5, 4), 0.5)
+WIDTHS = "one or more from 1e-15 to 1e+15 are needed"
+FLOATS = "it must be (n, …), not empty, of floats, or uint8 from 0 to 255"
 POINTS = {
-    "sigma = 0: it must be a number from 1e-150 to 1e+150": lambda: parzen.log_likelihood(X, X, 0),
-    "sigma = nan: it must be a number from 1e-150 to 1e+150": lambda: parzen.log_likelihood(X, X, math.nan),
-    "sigma = -1: it must be a number from 1e-150 to 1e+150": lambda: parzen.log_likelihood(X, X, -1),
-    "sigmas is empty: at least one is needed": lambda: parzen.log_likelihoods(X, X, []),
+    f"sigma = [0]: {WIDTHS}": lambda: parzen.log_likelihood(X, X, 0),
+    f"sigma = [nan]: {WIDTHS}": lambda: parzen.log_likelihood(X, X, math.nan),
+    f"sigma = [-1]: {WIDTHS}": lambda: parzen.log_likelihood(X, X, -1),
+    f"sigma = []: {WIDTHS}": lambda: parzen.log_likelihoods(X, X, []),
     "x has 4 values per point and samples 3: they must agree": lambda: parzen.log_likelihood(X, X[:, 1:], 1),
-    "x has shape (4,): it must be (n, …), a row for each point": lambda: parzen.log_likelihood(X[0], X, 1),
-    "x has no points: at least one is needed": lambda: parzen.log_likelihood(X[:0], X, 1),
-    "samples has no points: at least one is needed": lambda: parzen.log_likelihood(X, X[:, :0], 1),
-    "x has 20 values that are NaN or infinite: all must be finite": lambda: parzen.log_likelihood(
-        X / 0, X, 1
-    ),
-    "x is torch.int64 with values from 9 to 9: …": lambda: parzen.log_likelihood((X * 18).long(), X, 1),
-    "samples is torch.complex64: it must be real": lambda: parzen.log_likelihood(X, X * 1j, 1),
+    f"x is torch.float32 of shape (4,): {FLOATS}": lambda: parzen.log_likelihood(X[0], X, 1),
+    f"x is torch.float32 of shape (0, 4): {FLOATS}": lambda: parzen.log_likelihood(X[:0], X, 1),
+    f"samples is torch.float32 of shape (5, 0): {FLOATS}": lambda: parzen.log_likelihood(X, X[:, :0], 1),
+    "x has values that are NaN or infinite: all must be finite": lambda: parzen.log_likelihood(X / 0, X, 1),
+    f"x is torch.int64 of shape (5, 4): {FLOATS}": lambda: parzen.log_likelihood((X * 18).long(), X, 1),
+    f"samples is torch.complex64 of shape (5, 4): {FLOATS}": lambda: parzen.log_likelihood(X, X * 1j, 1),
     "split = 'train': it must be test or valid": lambda: parzen.estimate(
         gan.recipe("digits"), X, split="train"
     ),
