@@ -25,6 +25,61 @@ Masks = Sequence[Tensor]  # of D's dropout, drawn where none are given
 Gradient = Sequence[Tensor]
 
 
+def alternating(players: Players, minibatches: Iterable[Tensor]) -> Tensor:
+    """One iteration as the paper states it; k is the number of ``minibatches``.
+
+    Returns STATISTICS (5,), detached and on the device; D's are those of its last step.
+    """
+    for x in minibatches:  # lines 2 and 4
+        z = players.generator.draw_noise(len(x))  # line 3
+        real, fake = discriminator_step(players, x, z)  # line 5
+    z = players.generator.draw_noise(len(x))  # line 7
+    g_loss = generator_step(players, z)  # line 8
+    return statistics(real, fake, g_loss)
+
+
+def discriminator_step(
+    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
+) -> tuple[Tensor, Tensor]:
+    """Line 5: D ascends V on x (m, …) and z (m, noise_size); G stays. Returns D's logits before the step."""
+    masks = players.discriminator.draw_masks(2 * len(x)) if masks is None else masks
+    gradient, real_logits, fake_logits = players.discriminator_gradient(x, z, masks)
+    move(players.d_optimizer, gradient, players.max_norm)
+    return real_logits, fake_logits
+
+
+def generator_step(players: Players, z: Tensor, masks: Masks | None = None) -> Tensor:
+    """Line 8: G descends its loss on z (m, noise_size); D stays. Returns the loss."""
+    masks = players.discriminator.draw_masks(len(z)) if masks is None else masks
+    gradient, loss = players.generator_gradient(z, masks)
+    move(players.g_optimizer, gradient, players.max_norm)
+    return loss
+
+
+def simultaneous(players: Players, minibatches: Sequence[Tensor]) -> Tensor:
+    """One iteration as the authors' code runs it: one minibatch, the same masks, both at once."""
+    (x,) = minibatches
+    z = players.generator.draw_noise(len(x))
+    return statistics(*simultaneous_step(players, x, z))
+
+
+def simultaneous_step(
+    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Lines 5 and 8 at once, each against the other player as it was. Returns D's logits and G's loss."""
+    masks = players.discriminator.draw_masks(2 * len(x)) if masks is None else masks
+    d_gradient, g_gradient, real_logits, fake_logits, g_loss = players.both_gradients(x, z, masks)
+    move(players.d_optimizer, d_gradient, players.max_norm)
+    move(players.g_optimizer, g_gradient, players.max_norm)
+    return real_logits, fake_logits, g_loss
+
+
+ITERATIONS: dict[str, Callable[[Players, Sequence[Tensor]], Tensor]] = {
+    "alternating": alternating,
+    "simultaneous": simultaneous,
+}
+
+
 @dataclass
 class Players:
     """G and D, how each moves, what G descends. Gradients follow from the weights and what is drawn alone."""
@@ -72,61 +127,6 @@ class Players:
         d_gradient = torch.autograd.grad(d_loss, d_weights, retain_graph=True)
         g_gradient = torch.autograd.grad(g_loss, g_weights)
         return d_gradient, g_gradient, real_logits.detach(), fake_logits.detach(), g_loss.detach()
-
-
-def alternating(players: Players, minibatches: Iterable[Tensor]) -> Tensor:
-    """One iteration as the paper states it; k is the number of ``minibatches``.
-
-    Returns STATISTICS (5,), detached and on the device; D's are those of its last step.
-    """
-    for x in minibatches:  # lines 2 and 4
-        z = players.generator.draw_noise(len(x))  # line 3
-        real, fake = discriminator_step(players, x, z)  # line 5
-    z = players.generator.draw_noise(len(x))  # line 7
-    g_loss = generator_step(players, z)  # line 8
-    return statistics(real, fake, g_loss)
-
-
-def simultaneous(players: Players, minibatches: Sequence[Tensor]) -> Tensor:
-    """One iteration as the authors' code runs it: one minibatch, the same masks, both at once."""
-    (x,) = minibatches
-    z = players.generator.draw_noise(len(x))
-    return statistics(*simultaneous_step(players, x, z))
-
-
-ITERATIONS: dict[str, Callable[[Players, Sequence[Tensor]], Tensor]] = {
-    "alternating": alternating,
-    "simultaneous": simultaneous,
-}
-
-
-def discriminator_step(
-    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
-) -> tuple[Tensor, Tensor]:
-    """Line 5: D ascends V on x (m, …) and z (m, noise_size); G stays. Returns D's logits before the step."""
-    masks = players.discriminator.draw_masks(2 * len(x)) if masks is None else masks
-    gradient, real_logits, fake_logits = players.discriminator_gradient(x, z, masks)
-    move(players.d_optimizer, gradient, players.max_norm)
-    return real_logits, fake_logits
-
-
-def generator_step(players: Players, z: Tensor, masks: Masks | None = None) -> Tensor:
-    """Line 8: G descends its loss on z (m, noise_size); D stays. Returns the loss."""
-    masks = players.discriminator.draw_masks(len(z)) if masks is None else masks
-    gradient, loss = players.generator_gradient(z, masks)
-    move(players.g_optimizer, gradient, players.max_norm)
-    return loss
-
-
-def simultaneous_step(
-    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Lines 5 and 8 at once, each against the other player as it was. Returns D's logits and G's loss."""
-    masks = players.discriminator.draw_masks(2 * len(x)) if masks is None else masks
-    d_gradient, g_gradient, real_logits, fake_logits, g_loss = players.both_gradients(x, z, masks)
-    move(players.d_optimizer, d_gradient, players.max_norm)
-    move(players.g_optimizer, g_gradient, players.max_norm)
-    return real_logits, fake_logits, g_loss
 
 
 def move(optimizer: Optimizer, gradient: Gradient, max_norm: float = 0.0) -> None:
