@@ -21,25 +21,76 @@ from . import objective
 from .nets import Discriminator, Generator
 
 STATISTICS = ("d_loss", "g_loss", "d_real", "d_fake", "value")
-Masks = Sequence[Tensor]
+Masks = Sequence[Tensor]  # of D's dropout, drawn where none are given
 Gradient = Sequence[Tensor]
+
+
+def alternating(players: Players, minibatches: Iterable[Tensor]) -> Tensor:
+    """One iteration as the paper states it; k is the number of ``minibatches``.
+
+    Returns STATISTICS (5,), detached and on the device; D's are those of its last step.
+    """
+    for x in minibatches:  # lines 2 and 4
+        z = players.generator.draw_noise(len(x))  # line 3
+        real, fake = discriminator_step(players, x, z)  # line 5
+    z = players.generator.draw_noise(len(x))  # line 7
+    g_loss = generator_step(players, z)  # line 8
+    return statistics(real, fake, g_loss)
+
+
+def discriminator_step(
+    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
+) -> tuple[Tensor, Tensor]:
+    """Line 5: D ascends V on x (m, …) and z (m, noise_size); G stays. Returns D's logits before the step."""
+    masks = players.discriminator.draw_masks(2 * len(x)) if masks is None else masks
+    gradient, real_logits, fake_logits = players.discriminator_gradient(x, z, masks)
+    move(players.d_optimizer, gradient, players.max_norm)
+    return real_logits, fake_logits
+
+
+def generator_step(players: Players, z: Tensor, masks: Masks | None = None) -> Tensor:
+    """Line 8: G descends its loss on z (m, noise_size); D stays. Returns the loss."""
+    masks = players.discriminator.draw_masks(len(z)) if masks is None else masks
+    gradient, loss = players.generator_gradient(z, masks)
+    move(players.g_optimizer, gradient, players.max_norm)
+    return loss
+
+
+def simultaneous(players: Players, minibatches: Sequence[Tensor]) -> Tensor:
+    """One iteration as the authors' code runs it: one minibatch, the same masks, both at once."""
+    (x,) = minibatches
+    z = players.generator.draw_noise(len(x))
+    return statistics(*simultaneous_step(players, x, z))
+
+
+def simultaneous_step(
+    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Lines 5 and 8 at once, each against the other player as it was. Returns D's logits and G's loss."""
+    masks = players.discriminator.draw_masks(2 * len(x)) if masks is None else masks
+    d_gradient, g_gradient, real_logits, fake_logits, g_loss = players.both_gradients(x, z, masks)
+    move(players.d_optimizer, d_gradient, players.max_norm)
+    move(players.g_optimizer, g_gradient, players.max_norm)
+    return real_logits, fake_logits, g_loss
+
+
+ITERATIONS: dict[str, Callable[[Players, Sequence[Tensor]], Tensor]] = {
+    "alternating": alternating,
+    "simultaneous": simultaneous,
+}
 
 
 @dataclass
 class Players:
-    """G and D, how each moves, what G descends, and the arithmetic (an autocast context, or none).
-
-    With ``max_norm`` no unit's incoming weights keep a larger norm after a move. Gradients are functions of
-    what was drawn and of the weights alone.
-    """
+    """G and D, how each moves, what G descends. Gradients follow from the weights and what is drawn alone."""
 
     generator: Generator
     discriminator: Discriminator
     g_optimizer: Optimizer
     d_optimizer: Optimizer
     g_loss: Callable[[Tensor], Tensor] = objective.non_saturating
-    precision: Callable[[], AbstractContextManager] = nullcontext
-    max_norm: float = 0.0
+    precision: Callable[[], AbstractContextManager] = nullcontext  # of products: an autocast context, or none
+    max_norm: float = 0.0  # that a unit's incoming weights may have after a move; 0: any
 
     def judge(self, x: Tensor, fake: Tensor, masks: Masks) -> tuple[Tensor, Tensor]:
         """D's logits (float32) for the data and for G's samples, in one pass through ``masks``."""
@@ -47,10 +98,7 @@ class Players:
         return logits[: len(x)], logits[len(x) :]
 
     def discriminator_gradient(self, x: Tensor, z: Tensor, masks: Masks) -> tuple[Gradient, Tensor, Tensor]:
-        """Line 5's gradient for data ``x`` (m, …), noise ``z`` (m, noise_size) and 2m rows of masks.
-
-        With D's logits for the data and for G's samples, (m,) each.
-        """
+        """Line 5's gradient for x (m, …), z (m, noise_size) and 2m rows of masks, and D's logits, (m,)."""
         with self.precision():
             with torch.no_grad():
                 fake = self.generator(z)
@@ -60,7 +108,7 @@ class Players:
         return gradient, real_logits.detach(), fake_logits.detach()
 
     def generator_gradient(self, z: Tensor, masks: Masks) -> tuple[Gradient, Tensor]:
-        """Line 8's gradient for noise ``z`` (m, noise_size) and m rows of masks, with G's loss."""
+        """Line 8's gradient for z (m, noise_size) and m rows of masks, and G's loss."""
         with self.precision():
             logits = self.discriminator(self.generator(z), masks).float()
         loss = self.g_loss(logits)
@@ -81,72 +129,8 @@ class Players:
         return d_gradient, g_gradient, real_logits.detach(), fake_logits.detach(), g_loss.detach()
 
 
-def alternating(players: Players, minibatches: Iterable[Tensor]) -> Tensor:
-    """One iteration as the paper states it; k is the number of ``minibatches``.
-
-    Returns STATISTICS (5,), detached and on the device; D's are those of its last step.
-    """
-    for x in minibatches:  # lines 2 and 4
-        z = players.generator.draw_noise(len(x))  # line 3
-        real, fake = discriminator_step(players, x, z)  # line 5
-    z = players.generator.draw_noise(len(x))  # line 7
-    g_loss = generator_step(players, z)  # line 8
-    return statistics(real, fake, g_loss)
-
-
-def simultaneous(players: Players, minibatches: Sequence[Tensor]) -> Tensor:
-    """One iteration as the authors' code runs it: one minibatch, the same masks, both at once.
-
-    Returns STATISTICS (5,), detached and on the device.
-    """
-    (x,) = minibatches
-    z = players.generator.draw_noise(len(x))
-    return statistics(*simultaneous_step(players, x, z))
-
-
-ITERATIONS: dict[str, Callable[[Players, Sequence[Tensor]], Tensor]] = {
-    "alternating": alternating,
-    "simultaneous": simultaneous,
-}
-
-
-def discriminator_step(
-    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
-) -> tuple[Tensor, Tensor]:
-    """Line 5: D ascends V on data ``x`` (m, …) and noise ``z`` (m, noise_size); G stays.
-
-    ``masks``, 2m rows, are drawn where none are given. Returns D's logits before the step.
-    """
-    masks = players.discriminator.draw_masks(2 * len(x)) if masks is None else masks
-    gradient, real_logits, fake_logits = players.discriminator_gradient(x, z, masks)
-    move(players.d_optimizer, gradient, players.max_norm)
-    return real_logits, fake_logits
-
-
-def generator_step(players: Players, z: Tensor, masks: Masks | None = None) -> Tensor:
-    """Line 8: G descends its loss on noise ``z`` (m, noise_size); D stays. Returns the loss."""
-    masks = players.discriminator.draw_masks(len(z)) if masks is None else masks
-    gradient, loss = players.generator_gradient(z, masks)
-    move(players.g_optimizer, gradient, players.max_norm)
-    return loss
-
-
-def simultaneous_step(
-    players: Players, x: Tensor, z: Tensor, masks: Masks | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Lines 5 and 8 at once, each against the other player as it was. Returns D's logits and G's loss."""
-    masks = players.discriminator.draw_masks(2 * len(x)) if masks is None else masks
-    d_gradient, g_gradient, real_logits, fake_logits, g_loss = players.both_gradients(x, z, masks)
-    move(players.d_optimizer, d_gradient, players.max_norm)
-    move(players.g_optimizer, g_gradient, players.max_norm)
-    return real_logits, fake_logits, g_loss
-
-
 def move(optimizer: Optimizer, gradient: Gradient, max_norm: float = 0.0) -> None:
-    """One step of ``optimizer`` along ``gradient``, which replaces any older one.
-
-    With ``max_norm`` the weights of each unit, a row of its layer's, are then shrunk to that norm.
-    """
+    """One step of ``optimizer`` along ``gradient``, which replaces any older one; then `cap_norms`."""
     weights = [w for group in optimizer.param_groups for w in group["params"]]
     for w, g in zip(weights, gradient, strict=True):
         w.grad = g

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import math
 import os
 import platform
@@ -13,7 +14,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,29 +22,25 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from .algorithm1 import ITERATIONS, Masks, Players
+from .algorithm1 import ITERATIONS, Players
 
 ENGINES = ("eager", "compiled", "graph")
 """Each operation by itself; gradients fused by torch.compile (and, on CUDA, recorded); recorded on CUDA."""
+Iteration = Callable[[Sequence[Tensor]], Tensor]
 PAYS = {"cpu": 10_000, "cuda": 30_000}
 """Updates from which on compiling, up to half a minute, saves more than it costs."""
 
 
 def pick_device(device: str = "auto") -> torch.device:
     """The torch device called ``device``; "auto" is CUDA, then MPS, then CPU, whichever is there."""
-    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    there = {"cuda": cuda, "mps": int(torch.backends.mps.is_available()), "cpu": 1}
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = ["cuda"] * (gpus > 0) + ["mps"] * torch.backends.mps.is_available() + ["cpu"]
     if device == "auto":
-        device = next(kind for kind, count in there.items() if count)
-    try:
-        where = torch.device(device)
-    except (RuntimeError, TypeError):
-        where = torch.device("meta")
-    if where.type not in there:
-        raise ValueError(f"device = {device!r}: it must be auto, cpu, cuda, cuda:0, … or mps")
-    if (where.index or 0) >= there[where.type]:
-        raise ValueError(f"device = {device!r} is not available here; auto or cpu is")
-    return where
+        device = there[0]
+    there += [f"cuda:{i}" for i in range(gpus)]
+    if str(device) not in there:
+        raise ValueError(f"device = {device!r}: here it must be one of auto, {', '.join(there)}")
+    return torch.device(device)
 
 
 @contextmanager
@@ -67,33 +63,31 @@ def describe(device: torch.device) -> str:
     told = cpuinfo.read_text("utf-8", "replace") if cpuinfo.exists() else ""
     model = re.search(r"^model name\s*:[ \t]*(.+)", told, re.MULTILINE)
     processor = model[1].strip() if model else platform.processor() or platform.machine()
-    kind = "MPS" if device.type == "mps" else "CPU"
-    return f"{kind} ({processor}, {threads} thread{'s' * (threads > 1)})"
+    return f"{device.type.upper()} ({processor}, {threads} thread{'s' * (threads > 1)})"
 
 
 def choose(engine: str, device: torch.device, updates: int) -> str:
     """The engine called ``engine``; "auto" is the fastest that works on ``device`` for so many updates."""
-    if engine not in ("auto", *ENGINES):
-        raise ValueError(f"engine = {engine!r}: it must be auto, {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
-    if engine == "graph" and device.type != "cuda":
-        raise ValueError(f'engine = "graph" records CUDA graphs; on {device.type} eager or compiled is right')
-    if engine == "compiled" and not works(engine, device):
-        raise ValueError('engine = "compiled" needs a C++ compiler, or Triton on a GPU; eager works here')
-    if engine != "auto":
-        return engine
-    if updates >= PAYS.get(device.type, math.inf) and _compiler_works(device):
-        return "compiled"
-    return "graph" if device.type == "cuda" else "eager"
+    if engine == "auto":
+        if updates >= PAYS.get(device.type, math.inf) and works("compiled", device):
+            return "compiled"
+        return "graph" if device.type == "cuda" else "eager"
+    if not works(engine, device):
+        needs = "compiled (with a C++ compiler, on a GPU with Triton) or graph (on CUDA)"
+        raise ValueError(f"engine = {engine!r}: it must be auto, eager, {needs}")
+    return engine
 
 
 def works(engine: str, device: torch.device) -> bool:
     """Whether iterations can be run by ``engine`` here."""
-    return engine == "eager" or (device.type == "cuda" if engine == "graph" else _compiler_works(device))
+    if engine == "compiled":
+        return _compiler_works(device)
+    return engine == "eager" or (engine == "graph" and device.type == "cuda")
 
 
 @cache
 def _compiler_works(device: torch.device) -> bool:
-    """Whether torch.compile does anything here: it needs a C++ compiler, or Triton on a GPU."""
+    """Whether torch.compile does anything here."""
     try:
         with warnings.catch_warnings():  # its own modules' warnings, at their first import
             warnings.simplefilter("ignore")
@@ -110,65 +104,37 @@ def enough_memory(device: torch.device) -> Iterator[None]:
     except RuntimeError as error:
         if not re.search("allocate memory|out of memory|Storage size", str(error)):
             raise
-        raise MemoryError(
-            f"{device} has too little memory for this recipe; a smaller noise_size or g_hidden needs less"
-        ) from None
+        raise MemoryError(f"{device} has too little memory: smaller networks need less") from None
 
 
-def iteration(
-    players: Players, updates: str, engine: str, device: torch.device
-) -> Callable[[Sequence[Tensor]], Tensor]:
-    """An iteration of Algorithm 1 as a function of its minibatches alone, run by ``engine``.
-
-    In one of several processes a step takes its part of each minibatch, and the mean of all gradients.
-    """
-    if engine == "compiled":
-        players = Compiled(**vars(players))
-    if processes() > 1:
-        players = Shared(players)
+def iteration(players: Players, updates: str, engine: str, device: torch.device) -> Iteration:
+    """An iteration of Algorithm 1 as a function of its minibatches alone, run by ``engine``."""
+    for wrap in [compiled] * (engine == "compiled") + [shared] * (processes() > 1):
+        players = copy.copy(players)
+        for name in ("discriminator_gradient", "generator_gradient", "both_gradients"):
+            setattr(players, name, wrap(getattr(players, name)))
     iterate = partial(ITERATIONS[updates], players)
     if device.type == "cuda" and engine != "eager" and processes() == 1:
         return Recorded(iterate, players)
     return iterate
 
 
-@dataclass
-class Compiled(Players):
-    """Players whose gradients are compiled: forward and backward pass become one program.
-
-    A process may train any number of recipes; without the limit, the ninth would run uncompiled.
-    """
-
-    def __post_init__(self) -> None:
-        for name in ("discriminator_gradient", "generator_gradient", "both_gradients"):
-            setattr(self, name, self.compiled(getattr(Players, name)))
-
-    def compiled(self, gradient: Callable[..., Any]) -> Callable[..., Any]:
-        settings = torch._dynamo.config.patch(
-            trace_autograd_ops=True, recompile_limit=10_000, accumulated_recompile_limit=10_000
-        )
-        return partial(settings(torch.compile(gradient, dynamic=False)), self)
+def compiled(gradient: Callable[..., Any]) -> Callable[..., Any]:
+    """``gradient`` compiled: forward and backward pass become one program, for any number of recipes."""
+    settings = {"trace_autograd_ops": True, "recompile_limit": 10_000, "accumulated_recompile_limit": 10_000}
+    return torch._dynamo.config.patch(settings)(torch.compile(gradient, dynamic=False))
 
 
-class Shared(Players):
-    """One process's players: its part of every minibatch, and the mean of the gradients of all processes."""
+def shared(gradient: Callable[..., Any]) -> Callable[..., Any]:
+    """``gradient`` of this process's part of what was drawn, averaged over all processes."""
 
-    def __init__(self, own: Players) -> None:
-        vars(self).update({field.name: getattr(own, field.name) for field in fields(Players)})
-        self.own = own
+    def of_part(*drawn: Any) -> list[Any]:
+        *points, masks = drawn
+        found = gradient(*map(part, points), [part(mask, len(points)) for mask in masks])
+        mean = iter(average([g for one in found if not isinstance(one, Tensor) for g in one]))
+        return [one if isinstance(one, Tensor) else [next(mean) for _ in one] for one in found]
 
-    def discriminator_gradient(self, x: Tensor, z: Tensor, masks: Masks) -> Any:
-        gradient, *logits = self.own.discriminator_gradient(part(x), part(z), [part(m, 2) for m in masks])
-        return average(gradient), *logits
-
-    def generator_gradient(self, z: Tensor, masks: Masks) -> Any:
-        gradient, loss = self.own.generator_gradient(part(z), [part(m) for m in masks])
-        return average(gradient), loss
-
-    def both_gradients(self, x: Tensor, z: Tensor, masks: Masks) -> Any:
-        d_gradient, g_gradient, *rest = self.own.both_gradients(part(x), part(z), [part(m, 2) for m in masks])
-        mean = average([*d_gradient, *g_gradient])
-        return mean[: len(d_gradient)], mean[len(d_gradient) :], *rest
+    return of_part
 
 
 class Recorded:
@@ -178,7 +144,7 @@ class Recorded:
     change (once per epoch); rates are tensors, which it reads. A smaller, last minibatch is not recorded.
     """
 
-    def __init__(self, iterate: Callable[[Sequence[Tensor]], Tensor], players: Players) -> None:
+    def __init__(self, iterate: Iteration, players: Players) -> None:
         self.iterate = iterate
         self.optimizers = [players.g_optimizer, players.d_optimizer]
         self.minibatches: list[Tensor] = []
@@ -242,17 +208,17 @@ def average(gradients: Sequence[Tensor]) -> Sequence[Tensor]:
         return gradients
     flat = torch.cat([g.flatten() for g in gradients])
     dist.all_reduce(flat)
-    parts = (flat / processes()).split([g.numel() for g in gradients])
-    return [part.view_as(g) for part, g in zip(parts, gradients, strict=True)]
+    means = (flat / processes()).split([g.numel() for g in gradients])
+    return [mean.view_as(g) for mean, g in zip(means, gradients, strict=True)]
 
 
 def gather(x: Tensor) -> Tensor:
     """``x`` of every process, a row for each."""
     if processes() == 1:
         return x[None]
-    rows = [torch.empty_like(x) for _ in range(processes())]
-    dist.all_gather(rows, x)
-    return torch.stack(rows)
+    rows = x.new_empty(processes(), *x.shape)
+    dist.all_gather_into_tensor(rows, x)
+    return rows
 
 
 def own_row(rows: Tensor) -> Tensor:

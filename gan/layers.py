@@ -6,10 +6,11 @@ the code has that the book's first text links to (PyTorch-GAN): leaky rectifiers
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -27,12 +28,11 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "linear": nn.Identity,
 }
-BATCH_NORMS: dict[str, dict[str, float]] = {"meant": {"momentum": 0.2}, "written": {"eps": 0.8}}
+BATCH_NORMS: dict[str, dict[str, Any]] = {"meant": {"momentum": 0.2}, "written": {"eps": 0.8}}
 """What PyTorch-GAN's ``BatchNorm1d(n, 0.8)`` meant, Keras' momentum 0.8 (here 1 − 0.8), and what it says."""
 SCALE, BLOCK = ".scale", 64  # of weights in 8 bits: the scales' names, and how many share one
-TYPES, HEADER = {torch.float16, torch.float32, torch.int8, torch.int64}, 2**20  # of files, and its bytes
+HEADER = 2**20  # bytes of a file's header at most: safetensors takes 25 times as much memory
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
-Network = TypeVar("Network", bound=nn.Module)
 
 
 def start(layer: Layer, init: Init) -> Layer:
@@ -44,11 +44,6 @@ def start(layer: Layer, init: Init) -> Layer:
     return layer
 
 
-def linear(inputs: int, outputs: int, init: Init) -> nn.Linear:
-    """A fully connected layer whose weights and biases start as ``init`` says."""
-    return start(nn.Linear(inputs, outputs), init)
-
-
 @torch.no_grad()
 def make_sparse(weight: Tensor, count: int) -> None:
     """Give each row of ``weight`` (outputs, inputs) ``count`` weights from N(0, 1), and else zeros."""
@@ -58,7 +53,7 @@ def make_sparse(weight: Tensor, count: int) -> None:
 
 def save_weights(path: Path, state: Mapping[str, Tensor], bits: int, epoch: int | None = None) -> None:
     """Write weights `pack`ed in ``bits`` each; with ``epoch``, they say that they are of that one."""
-    metadata = None if epoch is None else {"epoch": str(epoch)}
+    metadata = {"epoch": str(epoch)} if epoch else None
     path.write_bytes(save(pack(state, bits), metadata))  # whose errors are Python's own
 
 
@@ -82,20 +77,17 @@ def pack(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
 
 
 def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The float32 weights of what `pack` made; ValueError where a block has no scale, or more than one."""
-    state = {key: w.float() for key, w in packed.items() if not key.endswith(SCALE)}
+    """The weights of what `pack` made, float32 for 8 bits and their scales."""
+    state = {key: w for key, w in packed.items() if not key.endswith(SCALE)}
     for key, w in state.items():
         if (scale := packed.get(f"{key}{SCALE}")) is not None:
-            if scale.shape != (-(-w.numel() // BLOCK),):
-                raise ValueError(
-                    f"{key}{SCALE} has shape {tuple(scale.shape)}: each {BLOCK} weights have one"
-                )
-            state[key] = (_blocks(w) * scale[:, None].float()).flatten()[: w.numel()].view_as(w)
+            blocks = _blocks(w)
+            state[key] = (blocks * scale.float().view(len(blocks), 1)).flatten()[: w.numel()].view_as(w)
     return state
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], int]:
-    """The float32 weights that `save_weights` wrote to ``path``, and the epoch that they say, else 0.
+    """The weights that `save_weights` wrote to ``path``, and the epoch that they say, else 0.
 
     `gan.files.Damaged`: it is no such file.
     """
@@ -106,30 +98,21 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], int]:
         with safe_open(path, "pt") as tensors:
             packed = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
             epoch = int((tensors.metadata() or {}).get("epoch", 0))
-        if strange := {w.dtype for w in packed.values()} - TYPES:
-            raise ValueError(f"it has values of type {', '.join(map(str, strange))}")
         return unpack(packed), epoch
 
 
-def load_weights(network: Network, weights: Mapping[str, Tensor], path: Path) -> Network:
-    """``network``, made on "meta" where it takes no memory, in evaluation mode with ``weights``, on the CPU.
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> nn.Module:
+    """A copy of ``network``, which is on "meta", in evaluation mode with ``weights``, float32 on the CPU.
 
     `gan.files.Damaged`: those, read from ``path``, are not just its own by name and shape, and finite.
     """
     with files.reading(path):
-        right = network.state_dict()
-        if missing := [name for name in right if name not in weights]:
-            raise ValueError(f"it has no {missing[0]}")
-        for name, w in weights.items():
-            if name not in right:
-                raise ValueError(f"the network has no {name:.90}")
-            if w.shape != right[name].shape:
-                raise ValueError(f"{name} has shape {tuple(w.shape)}, not {tuple(right[name].shape)}")
-            if w.untyped_storage().nbytes() < w.numel() * w.element_size() or not w.isfinite().all():
+        network.load_state_dict(weights, assign=True)
+        for name, w in network.state_dict().items():
+            whole = w.untyped_storage().nbytes() >= w.numel() * w.element_size()
+            if w.is_complex() or not whole or not w.isfinite().all():
                 raise ValueError(f"not all values of {name} are there, and finite")
-        copies = {name: w.to("cpu", right[name].dtype, copy=True) for name, w in weights.items()}
-        network.load_state_dict(copies, assign=True)
-        return network.eval()
+        return copy.deepcopy(network).float().eval()
 
 
 def _blocks(w: Tensor) -> Tensor:
@@ -147,16 +130,11 @@ class MaxoutConv(nn.Module):
     def __init__(self, inputs: int, sizes: tuple[int, int, int, int, int, int], init: Init) -> None:
         super().__init__()
         self.channels, self.pieces, kernel, pad, self.pool, self.stride = sizes
-        self.grows = 2 * pad - kernel + 1
         self.conv = start(nn.Conv2d(inputs, self.channels * self.pieces, kernel, padding=pad), init)
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = nn.functional.max_pool2d(self.conv(x), self.pool, self.stride, ceil_mode=True)
         return pooled.unflatten(1, (self.pieces, self.channels)).amax(1)
-
-    def after(self, size: int) -> int:
-        """The height or width h' that comes of h = ``size``."""
-        return -(-(size + self.grows - self.pool) // self.stride) + 1
 
 
 class Deconv(nn.Module):
@@ -167,7 +145,10 @@ class Deconv(nn.Module):
 
     def __init__(self, maps: int, kernel: int, stride: int, shape: Sequence[int], init: Init) -> None:
         super().__init__()
-        side = (shape[1] - kernel) // stride + 1
+        side = (shape[-1] - kernel) // stride + 1
+        if side < 1 or [*shape[1:]] != [(side - 1) * stride + kernel] * 2:
+            sides = f"a side is {kernel} + a multiple of {stride} pixels"
+            raise ValueError(f"g_deconv = {(maps, kernel, stride)} makes no images of shape {shape}: {sides}")
         self.maps = maps, side, side
         self.conv = start(nn.ConvTranspose2d(maps, shape[0], kernel, stride, bias=False), init)
         self.bias = nn.Parameter(torch.zeros(*shape))

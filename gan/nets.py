@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .layers import ACTIVATIONS, BATCH_NORMS, Deconv, Init, MaxoutConv, linear, make_sparse
+from .layers import ACTIVATIONS, BATCH_NORMS, Deconv, Init, MaxoutConv, make_sparse, start
 
 
 class Maxout(nn.Module):
@@ -25,7 +25,7 @@ class Maxout(nn.Module):
     def __init__(self, inputs: int, units: int, pieces: int, init: Init = 0.005) -> None:
         super().__init__()
         self.units, self.pieces = units, pieces
-        self.linear = linear(inputs, units * pieces, init)
+        self.linear = start(nn.Linear(inputs, units * pieces), init)
 
     def forward(self, x: Tensor) -> Tensor:
         # Piece j of all units stands together, so that the maximum runs over contiguous rows.
@@ -36,12 +36,7 @@ class Generator(nn.Module):
     """G(z; θ_g): noise (n, noise_size) -> x (n, *shape), for images (n, channels, height, width).
 
     It knows its prior p_z: ``noise`` "uniform", on (−√3, √3), or "gaussian", both of mean 0 and variance 1.
-    Weights start as ``init`` says, the output's as ``output_init`` if that is given; with
-    ``output_sparse``, so many of each output's weights are drawn from N(0, 1) and the others are 0.
-    Hidden biases start at 0, or uniform on (−bias_init, bias_init), a sigmoid layer's at ``sigmoid_bias``.
-    ``bias`` (channels·height·width,) is the output layer's initial bias; see `marginal_bias`.
-    ``batch_norm``, a key of BATCH_NORMS, normalises all hidden layers but the first.
-    ``deconv`` (maps, kernel, stride) makes the output a transposed convolution of the last hidden layer.
+    The other options are a recipe's fields g_…, and ``bias`` is the output's initial one: `marginal_bias`.
 
     A tanh at the output makes images in [−1, 1]; `render` and `sample` bring them to [0, 1]. A linear
     output has the data's own units; `depict` and `images` bring any image to [0, 1], for the eye.
@@ -69,8 +64,18 @@ class Generator(nn.Module):
         super().__init__()
         self.noise_size, self.shape, self.noise, self.output = noise_size, tuple(shape), noise, output
         widths = [noise_size, *hidden]
-        linears = [linear(n_in, n_out, init) for n_in, n_out in pairwise(widths)]
-        last = self._last(widths[-1], output_init or init, output_sparse, bias, deconv)
+        linears = [start(nn.Linear(n_in, n_out), init) for n_in, n_out in pairwise(widths)]
+        last: Any
+        if deconv:
+            last = Deconv(*deconv, self.shape, output_init or init)
+            if (units := math.prod(last.maps)) != widths[-1]:
+                raise ValueError(f"g_deconv = {deconv} makes {self.shape} of {units} units, not {widths[-1]}")
+        else:
+            last = start(nn.Linear(widths[-1], math.prod(shape)), output_init or init)
+        if output_sparse:
+            make_sparse(last.weight, output_sparse)
+        if bias is not None:
+            last.bias.data.copy_(bias.view_as(last.bias))
         layers: list[nn.Module] = []
         for i, (layer, activation) in enumerate(zip(linears, activations, strict=True)):
             if bias_init:
@@ -79,32 +84,9 @@ class Generator(nn.Module):
                 nn.init.constant_(layer.bias, sigmoid_bias)
             layers.append(layer)
             if batch_norm != "none" and i > 0:
-                layers.append(nn.BatchNorm1d(layer.out_features, **BATCH_NORMS[batch_norm]))  # type: ignore[arg-type]
+                layers.append(nn.BatchNorm1d(layer.out_features, **BATCH_NORMS[batch_norm]))
             layers.append(ACTIVATIONS[activation]())
         self.layers = nn.Sequential(*layers, last, ACTIVATIONS[output]())
-
-    def _last(
-        self, inputs: int, init: Init, sparse: int, bias: Tensor | None, deconv: tuple[int, int, int] | None
-    ) -> nn.Module:
-        layer: nn.Linear | Deconv
-        if deconv:
-            height, width = self.shape[1:] if len(self.shape) == 3 else (0, 1)
-            if height != width or (height - deconv[1]) % deconv[2] or height < deconv[1]:
-                raise ValueError(
-                    f"g_deconv = {deconv} makes no images of shape {self.shape}: it makes square ones of "
-                    f"{deconv[1]} + a multiple of {deconv[2]} pixels a side"
-                )
-            layer = Deconv(*deconv, self.shape, init)
-            if (units := math.prod(layer.maps)) != inputs:
-                raise ValueError(f"g_deconv = {deconv} makes {self.shape} of {units} units, not {inputs}")
-        else:
-            layer = linear(inputs, math.prod(self.shape), init)
-            if sparse:
-                make_sparse(layer.weight, sparse)
-        if bias is not None:
-            with torch.no_grad():
-                layer.bias.copy_(bias.view_as(layer.bias))
-        return layer
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z).unflatten(-1, self.shape)
@@ -119,25 +101,16 @@ class Generator(nn.Module):
         return z.to(next(self.parameters()).device)
 
     def sample(self, n: int, seed: int | None = None) -> Tensor:
-        """x = G(z), z ~ p_z, as `render` gives it; (n, *shape).
-
-        With ``seed`` z is drawn on the CPU from that seed, so that every device shows the same z.
-        """
+        """x = G(z), z ~ p_z, as `render` gives it; (n, *shape). A ``seed`` is the same on every device."""
         return self.render(self.draw_noise(n, seeded(seed)))
 
     def images(self, n: int, seed: int | None = None) -> Tensor:
         """`sample` (n, seed) as `depict` shows it: images in [0, 1]."""
         return self.depict(self.draw_noise(n, seeded(seed)))
 
-    @torch.no_grad()
     def render(self, z: Tensor) -> Tensor:
-        """G(z) without gradients, in [0, 1] but for a linear output, which has the data's own units.
-
-        Batch norm goes by its running statistics.
-        """
-        was_training = self.training
-        x = self.eval()(z)
-        self.train(was_training)
+        """G(z) in evaluation mode, in [0, 1] but for a linear output, which has the data's own units."""
+        x = evaluated(self, z)
         return (x + 1) / 2 if self.output == "tanh" else x
 
     def depict(self, z: Tensor) -> Tensor:
@@ -147,20 +120,16 @@ class Generator(nn.Module):
 
 def seeded(seed: int | None) -> torch.Generator | None:
     """Random numbers from ``seed``; None for None."""
-    if seed is None:
-        return None
-    if not 0 <= seed < 2**64:
+    if seed is not None and not 0 <= seed < 2**64:
         raise ValueError(f"{seed} is no seed: one is at least 0 and less than 2^64")
-    return torch.Generator().manual_seed(seed)
+    return None if seed is None else torch.Generator().manual_seed(seed)
 
 
 class Discriminator(nn.Module):
     """D(x; θ_d) as a logit: images (n, …) -> (n,); `probability` is D(x) = σ(logit).
 
-    Hidden layers are maxout units of ``pieces`` pieces, or of one piece with another ``activation``.
-    Before them stand ``conv``, the sizes of layers of `MaxoutConv`.
-    Dropout (probability of dropping a unit) acts in training mode only, with inverted scaling.
-    Source: §3, §5.
+    Its options are a recipe's fields d_… and dropout_…. Dropout acts in training mode only, with inverted
+    scaling. Source: §3, §5.
     """
 
     def __init__(
@@ -180,20 +149,21 @@ class Discriminator(nn.Module):
         dropped: list[tuple[int, ...]] = [tuple(shape)]
         for sizes in conv:
             layer = MaxoutConv(dropped[-1][0], sizes, init)
-            if len(shape) != 3 or min(dropped[-1][1:]) + layer.grows < layer.pool:
-                raise ValueError(f"d_conv = {sizes} does not fit on {dropped[-1]}")
-            dropped.append((layer.channels, *map(layer.after, dropped[-1][1:])))
+            try:
+                dropped.append(layer(torch.zeros(1, *dropped[-1])).shape[1:])
+            except RuntimeError:
+                raise ValueError(f"d_conv = {sizes} does not fit on {(*dropped[-1],)}") from None
             layers += [layer, nn.Dropout(dropout_hidden)]
-        layers.insert(len(layers) if conv else 0, nn.Flatten())
+        layers.append(nn.Flatten())
         widths = [math.prod(dropped[-1]), *hidden]
         for n_in, n_out in pairwise(widths):
             if activation == "maxout":
                 layers.append(Maxout(n_in, n_out, pieces, init))
             else:
-                layers += [linear(n_in, n_out, init), ACTIVATIONS[activation]()]
+                layers += [start(nn.Linear(n_in, n_out), init), ACTIVATIONS[activation]()]
             layers.append(nn.Dropout(dropout_hidden))
-        self.layers = nn.Sequential(*layers, linear(widths[-1], 1, init))
-        self.dropped = [*(dropped if conv else [widths[:1]]), *([width] for width in hidden)]
+        self.layers = nn.Sequential(*layers, start(nn.Linear(widths[-1], 1), init))
+        self.dropped = [*dropped, *((width,) for width in hidden)]
 
     def forward(self, x: Tensor, masks: Sequence[Tensor] | None = None) -> Tensor:
         """D's logits; in training mode through ``masks`` (n rows each), drawn where none are given."""
@@ -223,13 +193,18 @@ class Discriminator(nn.Module):
             masks.append(mask.view(shape))
         return masks
 
-    @torch.no_grad()
     def probability(self, x: Tensor) -> Tensor:
         """D(x), the probability that x came from the data rather than from G; (n,), no dropout."""
-        was_training = self.training
-        probability = torch.sigmoid(self.eval()(x))
-        self.train(was_training)
-        return probability
+        return torch.sigmoid(evaluated(self, x))
+
+
+@torch.no_grad()
+def evaluated(network: nn.Module, x: Tensor) -> Tensor:
+    """``network``(x) in evaluation mode, without gradients; its mode stays what it was."""
+    was_training = network.training
+    out = network.eval()(x)
+    network.train(was_training)
+    return out
 
 
 def stretch(x: Tensor) -> Tensor:
@@ -239,21 +214,18 @@ def stretch(x: Tensor) -> Tensor:
 
 
 def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Points on the straight line from z = ``start`` to ``end``, both (noise_size,) and both included.
-
-    (steps, noise_size). Source: Figure 3.
-    """
+    """Points (steps, noise_size) on the line from z = ``start`` to ``end``, both included, as in Figure 3."""
     weights = torch.linspace(0, 1, steps, device=start.device)[:, None]
     return start + weights * (end - start)
 
 
-def marginal_bias(x: Tensor, floor: float = 1e-7) -> Tensor:
+def marginal_bias(x: Tensor) -> Tensor:
     """The output bias with which a sigmoid G of zero weights returns each pixel's mean.
 
-    ``x`` (n, …) in [0, 1] -> (pixels,): logit of the mean, the mean kept in [floor, 1 − floor].
+    ``x`` (n, …) in [0, 1] -> (pixels,): logit of the mean, the mean kept in [1e-7, 1 − 1e-7].
     """
     sums = sum(block.flatten(1).double().sum(0) for block in x.split(4096))
-    return torch.logit(sums / len(x), eps=floor).float()
+    return torch.logit(sums / len(x), eps=1e-7).float()
 
 
 def networks(
@@ -263,11 +235,7 @@ def networks(
 
     Its fields g_… and d_… are the networks' own, but for those of a second stage.
     """
-    of: dict[str, dict[str, Any]] = {"g": {}, "d": {}}
-    for name, value in recipe:
-        player, _, field = name.partition("_")
-        if player in of and not field.startswith("front"):
-            of[player][field] = value
-    dropout = {name: getattr(recipe, name) for name in ("dropout_input", "dropout_hidden")}
-    generator = Generator(recipe.noise_size, shape=shape, noise=recipe.noise, bias=bias, **of["g"])
-    return generator, Discriminator(shape, **of["d"], **dropout)
+    of_g = {name[2:]: value for name, value in recipe if name[:2] == "g_" and "front" not in name}
+    of_d = {name.removeprefix("d_"): value for name, value in recipe if name.startswith(("d_", "dropout_"))}
+    generator = Generator(recipe.noise_size, shape=shape, noise=recipe.noise, bias=bias, **of_g)
+    return generator, Discriminator(shape, **of_d)

@@ -7,7 +7,6 @@ block by block: the memory is bounded whatever the numbers of points, and one di
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from . import data
@@ -24,11 +22,11 @@ from .recipes import Recipe
 
 SIGMAS: tuple[float, ...] = tuple(np.logspace(-1, 0, 10).tolist())
 """The authors' grid for σ."""
+VALID = 1_000  # images on which σ is chosen, at most
 BLOCK = 2**23  # distances held at once: 32 MiB of float32
 CACHED = 2**20  # of them are raised to the powers at once, which the processor's cache can hold
 ON_GPU = 2**25  # of both: a GPU is slower on smaller blocks
-SMALLEST, LARGEST = 1e-150, 1e150  # σ, whose square is a float64
-TINY = 1e-30  # σ² below which float32 has no 1/σ²
+SMALLEST, LARGEST = 1e-15, 1e15  # σ, of which float32 has both σ² and 1/σ²
 SLACK = 1e-3  # by which pixels may leave [0, 1]
 ROUNDING = 5e-3  # largest share of σ² that one rounding of a squared distance may be
 NEAREST = 8  # samples of each point whose distances are summed in float64
@@ -37,12 +35,11 @@ NEGLIGIBLE = 1e-6  # largest share of a sum that may be left out
 
 @dataclass(frozen=True)
 class Estimate:
-    """A test log-likelihood, how it was made, and the curve on which σ was chosen."""
+    """A test log-likelihood in nats, how it was made, and the curve on which σ was chosen."""
 
     mean: float
-    """nats, over the test examples"""
     standard_error: float
-    """nats: standard deviation over the test examples / √n_test; NaN where there is only one"""
+    """standard deviation over the test examples / √n_test; NaN where there is only one"""
     sigma: float
     n_samples: int
     n_test: int
@@ -57,20 +54,17 @@ class Estimate:
 def log_likelihood(x: Any, samples: Any, sigma: float) -> Tensor:
     """log p(x), nats, float64 (len(x),), under windows of width ``sigma`` on ``samples``.
 
-    ``x`` (n, …) and ``samples`` (m, …) are tensors or arrays in [0, 1], or uint8, which is scaled; other
-    integers beyond [0, 1] are refused. ValueError, besides: σ outside [1e-150, 1e150], unequal dimensions, no
-    points, no row for each point, or values that are not finite.
+    ``x`` (n, …) and ``samples`` (m, …) are tensors or arrays of floats, or of uint8, which is scaled to
+    [0, 1]. ValueError: other types, σ outside [1e-15, 1e15], unequal dimensions, no points, no row for each
+    point, or values that are not finite.
     """
     return log_likelihoods(x, samples, [sigma])[0]
 
 
 def log_likelihoods(x: Any, samples: Any, sigmas: Sequence[float]) -> Tensor:
     """`log_likelihood` for each of ``sigmas``, from one pass over the distances; (len(sigmas), n)."""
-    for sigma in sigmas:
-        if not SMALLEST <= sigma <= LARGEST:
-            raise ValueError(f"sigma = {sigma}: it must be a number from {SMALLEST} to {LARGEST}")
-    if not len(sigmas):
-        raise ValueError("sigmas is empty: at least one is needed")
+    if not len(sigmas) or not all(SMALLEST <= sigma <= LARGEST for sigma in sigmas):
+        raise ValueError(f"sigma = {[*sigmas]}: one or more from {SMALLEST:g} to {LARGEST:g} are needed")
     x, samples = _points(x, "x"), _points(samples, "samples")
     (n, d), (m, d_samples) = x.shape, samples.shape
     if d != d_samples:
@@ -102,8 +96,7 @@ def _centred(x: Tensor, samples: Tensor, tolerance: float) -> tuple[Tensor, Tens
     centre = samples.mean(0)
     near, centred = x - centre, samples - centre
     largest = max(points.square().sum(1).max().item() for points in (near, centred))
-    rounds = torch.finfo(near.dtype).eps * largest > tolerance or tolerance < ROUNDING * TINY
-    if rounds and near.dtype != torch.float64:
+    if torch.finfo(near.dtype).eps * largest > tolerance and near.dtype != torch.float64:
         return _centred(x.double(), samples.double(), tolerance)
     return near, centred
 
@@ -143,34 +136,20 @@ def select_sigma(samples: Any, valid: Any, sigmas: Sequence[float] = SIGMAS) -> 
 
 
 def evaluate(
-    generator: Generator,
-    valid: Any,
-    test: Any,
-    *,
-    n_samples: int = 10_000,
-    n_valid: int = 1_000,
-    sigmas: Sequence[float] = SIGMAS,
-    z_seed: int = 0,
+    generator: Generator, valid: Any, test: Any, *, n_samples: int = 10_000, z_seed: int = 0
 ) -> Estimate:
     """The protocol of Table 1 for ``n_samples`` of G: `evaluate_samples`."""
-    samples = generator.sample(n_samples, seed=z_seed)
-    return evaluate_samples(samples, valid, test, n_valid=n_valid, sigmas=sigmas, z_seed=z_seed)
+    return evaluate_samples(generator.sample(n_samples, seed=z_seed), valid, test, z_seed=z_seed)
 
 
 def evaluate_samples(
-    samples: Any,
-    valid: Any,
-    test: Any,
-    *,
-    n_valid: int = 1_000,
-    sigmas: Sequence[float] = SIGMAS,
-    z_seed: int | None = None,
+    samples: Any, valid: Any, test: Any, *, sigmas: Sequence[float] = SIGMAS, z_seed: int | None = None
 ) -> Estimate:
-    """The protocol of Table 1 for any ``samples``: σ chosen on ``valid``[:n_valid], the mean on ``test``.
+    """The protocol of Table 1 for any ``samples``: σ chosen on ``valid``[:1000], the mean on ``test``.
 
     Warns where the data are pixels in [0, 1] and the samples are not, or the other way round.
     """
-    samples, valid = _points(samples, "samples"), _points(valid[:n_valid], "valid")
+    samples, valid = _points(samples, "samples"), _points(valid[:VALID], "valid")
     test = _points(test, "test")
     sigma, curve = _select(samples, valid, sigmas)
     scores = log_likelihood(test, samples, sigma)
@@ -188,12 +167,7 @@ def evaluate_samples(
 
 
 def estimate(
-    recipe: Recipe,
-    samples: Generator | Tensor | NDArray,
-    *,
-    split: str = "test",
-    z_seed: int | None = 0,
-    data_dir: str | os.PathLike[str] | None = None,
+    recipe: Recipe, samples: Any, *, split: str = "test", z_seed: int | None = 0, data_dir: Any = None
 ) -> dict[str, Any]:
     """Table 1's figure of ``samples``, or of a G's 10 000: an `Estimate` as a record, and its ``split``.
 
@@ -207,76 +181,52 @@ def estimate(
         samples = samples.sample(10_000, seed=z_seed)
     else:
         z_seed = None
-    of_fold = []
+    folds = []
     for fold in range(data.folds(recipe.dataset)):
         dataset = data.load(recipe.dataset, data_dir, fold)
-        valid, scored = (
-            data.as_samples(x, recipe.scaling) for x in (dataset.split(recipe.valid)[1], dataset.x_test)
-        )
+        images = dataset.split(recipe.valid)[1], dataset.x_test
+        valid, scored = (data.as_samples(x, recipe.scaling) for x in images)
         if split == "valid":
-            half = min(1000, len(valid) // 2)
+            half = min(VALID, len(valid) // 2)
             valid, scored = valid[:half], valid[half:]
-        found = evaluate_samples(samples, valid, scored, z_seed=z_seed)
-        of_fold.append(asdict(found) | {"split": split})
-    if len(of_fold) == 1:
-        return of_fold[0]
-    means = [one["mean"] for one in of_fold]
-    return of_fold[0] | {
+        figure = evaluate_samples(samples, valid, scored, z_seed=z_seed)
+        folds.append(asdict(figure) | {"split": split})
+    if len(folds) == 1:
+        return folds[0]
+    means = [one["mean"] for one in folds]
+    return folds[0] | {
         "mean": float(np.mean(means)),
         "standard_error": float(np.std(means, ddof=1) / np.sqrt(len(means))),
-        "sigma": [one["sigma"] for one in of_fold],
-        "folds": of_fold,
+        "sigma": [one["sigma"] for one in folds],
+        "folds": folds,
     }
 
 
 def _select(samples: Tensor, valid: Tensor, sigmas: Sequence[float]) -> tuple[float, Tensor]:
-    """The best σ, and the curve on which it was chosen."""
-    _compare(samples, valid)
+    """The best σ, and the curve on which it was chosen; warns at the grid's edge, and of unlike ranges."""
+    (low, high), (least, largest) = (map(float, points.aminmax()) for points in (samples, valid))
+    ours, theirs = low >= -SLACK and high <= 1 + SLACK, largest <= 1 + SLACK
+    if least >= -SLACK and ours != theirs:  # points with negative values may be anywhere
+        ranges = f"samples lie in [{low:.4g}, {high:.4g}], the data in [{least:.4g}, {largest:.4g}]"
+        warnings.warn(f"{ranges}: both must be scaled alike, images to [0, 1]", stacklevel=3)
     curve = log_likelihoods(valid, samples, sigmas).mean(1)
     best = int(curve.argmax())
     if len(sigmas) > 1 and sigmas[best] in (min(sigmas), max(sigmas)):
-        warnings.warn(
-            f"the best sigma, {sigmas[best]:.4g}, is at the edge of the grid "
-            f"[{min(sigmas):.4g}, {max(sigmas):.4g}]: a wider grid may give a higher likelihood",
-            stacklevel=3,
-        )
+        edge = f"{sigmas[best]:.4g}, is at the edge of the grid [{min(sigmas):.4g}, {max(sigmas):.4g}]"
+        warnings.warn(f"the best sigma, {edge}: a wider grid may give a higher likelihood", stacklevel=3)
     return float(sigmas[best]), curve
 
 
-def _compare(samples: Tensor, x: Tensor) -> None:
-    """Warn where of pixels and samples of them one is in [0, 1] and the other not; points may be anywhere."""
-    (low, high), (least, largest) = (map(float, points.aminmax()) for points in (samples, x))
-    ours, theirs = low >= -SLACK and high <= 1 + SLACK, least >= -SLACK and largest <= 1 + SLACK
-    if ours != theirs and least >= -SLACK:
-        warnings.warn(
-            f"samples lie in [{low:.4g}, {high:.4g}], the data in [{least:.4g}, {largest:.4g}]: "
-            f"to be compared both must be scaled alike, images to [0, 1]",
-            stacklevel=4,
-        )
-
-
 def _points(x: Any, name: str) -> Tensor:
-    """(n, …) of any real type -> (n, d), float32 where it holds the values exactly, else float64."""
+    """(n, …) floats or uint8 -> (n, d), float32 where it holds the values exactly, else float64."""
     points = torch.as_tensor(x).detach()
-    if points.is_complex():
-        raise ValueError(f"{name} is {points.dtype}: it must be real")
-    if points.ndim < 2:
-        raise ValueError(f"{name} has shape {tuple(points.shape)}: it must be (n, …), a row for each point")
-    if not points.numel():
-        raise ValueError(f"{name} has no points: at least one is needed")
     if points.device.type == "mps":  # which has no float64
         points = points.cpu()
     if points.dtype == torch.uint8:
         points = points.double() / 255
-    elif not points.is_floating_point():
-        kind, points = points.dtype, points.double()
-        low, high = map(int, points.aminmax())
-        if low < 0 or high > 1:
-            raise ValueError(
-                f"{name} is {kind} with values from {low} to {high}: of integers only uint8 is scaled "
-                f"to [0, 1]; make it that, or float"
-            )
-    points = points.flatten(1).to(torch.promote_types(points.dtype, torch.float32))
-    if not points.sum().isfinite() and (bad := int((~points.isfinite()).sum())):
-        raise ValueError(f"{name} has {bad} values that are NaN or infinite: all must be finite")
-    return points
+    if not points.is_floating_point() or points.ndim < 2 or not points.numel():
+        kind = f"{points.dtype} of shape {tuple(points.shape)}"
+        raise ValueError(f"{name} is {kind}: it must be (n, …), not empty, of floats, or uint8 from 0 to 255")
+    if not all(map(math.isfinite, points.aminmax())):
+        raise ValueError(f"{name} has values that are NaN or infinite: all must be finite")
+    return points.flatten(1).to(torch.promote_types(points.dtype, torch.float32))

@@ -215,20 +215,20 @@ def test_a_name_that_is_no_plain_word_leads_nowhere(tmp_path, name, use):
 # Figures
 
 X = torch.full((5, 4), 0.5)
+WIDTHS = "one or more from 1e-15 to 1e+15 are needed"
+FLOATS = "it must be (n, …), not empty, of floats, or uint8 from 0 to 255"
 POINTS = {
-    "sigma = 0: it must be a number from 1e-150 to 1e+150": lambda: parzen.log_likelihood(X, X, 0),
-    "sigma = nan: it must be a number from 1e-150 to 1e+150": lambda: parzen.log_likelihood(X, X, math.nan),
-    "sigma = -1: it must be a number from 1e-150 to 1e+150": lambda: parzen.log_likelihood(X, X, -1),
-    "sigmas is empty: at least one is needed": lambda: parzen.log_likelihoods(X, X, []),
+    f"sigma = [0]: {WIDTHS}": lambda: parzen.log_likelihood(X, X, 0),
+    f"sigma = [nan]: {WIDTHS}": lambda: parzen.log_likelihood(X, X, math.nan),
+    f"sigma = [-1]: {WIDTHS}": lambda: parzen.log_likelihood(X, X, -1),
+    f"sigma = []: {WIDTHS}": lambda: parzen.log_likelihoods(X, X, []),
     "x has 4 values per point and samples 3: they must agree": lambda: parzen.log_likelihood(X, X[:, 1:], 1),
-    "x has shape (4,): it must be (n, …), a row for each point": lambda: parzen.log_likelihood(X[0], X, 1),
-    "x has no points: at least one is needed": lambda: parzen.log_likelihood(X[:0], X, 1),
-    "samples has no points: at least one is needed": lambda: parzen.log_likelihood(X, X[:, :0], 1),
-    "x has 20 values that are NaN or infinite: all must be finite": lambda: parzen.log_likelihood(
-        X / 0, X, 1
-    ),
-    "x is torch.int64 with values from 9 to 9: …": lambda: parzen.log_likelihood((X * 18).long(), X, 1),
-    "samples is torch.complex64: it must be real": lambda: parzen.log_likelihood(X, X * 1j, 1),
+    f"x is torch.float32 of shape (4,): {FLOATS}": lambda: parzen.log_likelihood(X[0], X, 1),
+    f"x is torch.float32 of shape (0, 4): {FLOATS}": lambda: parzen.log_likelihood(X[:0], X, 1),
+    f"samples is torch.float32 of shape (5, 0): {FLOATS}": lambda: parzen.log_likelihood(X, X[:, :0], 1),
+    "x has values that are NaN or infinite: all must be finite": lambda: parzen.log_likelihood(X / 0, X, 1),
+    f"x is torch.int64 of shape (5, 4): {FLOATS}": lambda: parzen.log_likelihood((X * 18).long(), X, 1),
+    f"samples is torch.complex64 of shape (5, 4): {FLOATS}": lambda: parzen.log_likelihood(X, X * 1j, 1),
     "split = 'train': it must be test or valid": lambda: parzen.estimate(
         gan.recipe("digits"), X, split="train"
     ),
@@ -245,14 +245,15 @@ def test_points_that_have_no_likelihood_are_refused(line):
 
 # Training
 
-DEVICES = "it must be auto, cpu, cuda, cuda:0, … or mps"
+DEVICES = "here it must be one of auto, …"
+ENGINES = "it must be auto, eager, compiled (with a C++ compiler, on a GPU with Triton) or graph (on CUDA)"
 HOW = [
     ({"device": "gpu"}, f"device = 'gpu': {DEVICES}"),
     ({"device": ""}, f"device = '': {DEVICES}"),
     ({"device": "meta"}, f"device = 'meta': {DEVICES}"),
-    ({"device": "cuda:99"}, "device = 'cuda:99' is not available here; auto or cpu is"),
-    ({"engine": "fast"}, "engine = 'fast': it must be auto, eager, compiled or graph"),
-    ({"engine": None}, "engine = None: it must be auto, eager, compiled or graph"),
+    ({"device": "cuda:99"}, f"device = 'cuda:99': {DEVICES}"),
+    ({"engine": "fast"}, f"engine = 'fast': {ENGINES}"),
+    ({"engine": None}, f"engine = None: {ENGINES}"),
     ({"averages": [1.5]}, "averages = 1.5: a decay is at least 0 and less than 1"),
     ({"averages": [-1]}, "averages = -1: a decay is at least 0 and less than 1"),
     ({"averages": [math.nan]}, "averages = nan: a decay is at least 0 and less than 1"),
@@ -268,7 +269,7 @@ HOW = [
     ({"d_conv": ((4, 2, 30, 0, 2, 2),)}, "d_conv = (4, 2, 30, 0, 2, 2) does not fit on (1, 8, 8)"),
     (
         {"noise_size": 2**31 - 1, "g_hidden": (2**31 - 1, 1)},
-        "cpu has too little memory for this recipe; a smaller noise_size or g_hidden needs less",
+        "cpu has too little memory: smaller networks need less",
     ),
 ]
 
@@ -313,8 +314,8 @@ COMMANDS = {
     "train digits --out afile": "afile is a file; a run needs a folder of its own",
     "train digits --out .": ". holds files that are no run's: choose a new folder",
     "train digits --device gpu": f"device = 'gpu': {DEVICES}",
-    "train digits --device cuda:77": "device = 'cuda:77' is not available here; auto or cpu is",
-    "train digits --engine x": "engine = 'x': it must be auto, eager, compiled or graph",
+    "train digits --device cuda:77": f"device = 'cuda:77': {DEVICES}",
+    "train digits --engine x": f"engine = 'x': {ENGINES}",
     "train digits --average 1.5": "averages = 1.5: a decay is at least 0 and less than 1",
     "train digits --average nan": "averages = nan: a decay is at least 0 and less than 1",
     "train digits --average x": "argument --average: invalid float value: 'x' (gan train --help)",

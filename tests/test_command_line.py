@@ -149,7 +149,7 @@ def test_yardsticks_writes_what_the_book_reads(checkout, monkeypatch, capsys):
 
 def test_train_runs_by_the_engine_that_is_asked_for(tmp_path, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr(engine.Compiled, "compiled", counted(asked))
+    monkeypatch.setattr(engine, "compiled", counted(asked))
     monkeypatch.setattr(engine, "_compiler_works", lambda device: True)
     options = ["--engine", "compiled", "--device", "cpu", "--out", str(tmp_path / "run")]
     assert main(["train", "digits", *TINY, *options]) == 0

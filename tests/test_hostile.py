@@ -510,6 +510,7 @@ F32 = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 HUGE = F32 | {"shape": [2**40], "data_offsets": [0, 2**42]}
 COMPLEX = F32 | {"dtype": "C64", "data_offsets": [0, 8]}
 LAYER, SCALE = "layers.0.weight", "layers.0.weight.scale"
+STATE = "Error(s) in loading state_dict for Generator:"
 DEEP = '{"recipe": ' + "[" * 100_000 + "]" * 100_000 + "}"
 THIRDS = {LAYER: torch.zeros(3, 3), SCALE: None}
 CHECKPOINTS = {
@@ -517,7 +518,7 @@ CHECKPOINTS = {
     code_in_checkpoint: "Weights only load failed",
     pickle_in_zip: "Weights only load failed",
     bomb_in_checkpoint: "it would unpack to 2147483650 bytes, over 50 times its own size)",
-    stretched: f"{LAYER} has shape (262144, 1048576), not (8, 4))",
+    stretched: f"{STATE} size mismatch for {LAYER}: ",
     stretched_fittingly: f"not all values of {LAYER} are there, and finite)",
     bent_history: "could not convert string to float: '<script>')",
     foreign_checkpoint: "it has no 'record')",
@@ -529,15 +530,16 @@ WEIGHTS = {
     raw({"a": F32}): "Error while deserializing header",
     raw({"a": F32, "b": F32}, bytes(4)): "Error while deserializing header",
     raw({"a": HUGE}, bytes(4)): "Error while deserializing header",
-    raw({"a": COMPLEX}, bytes(8)): "it has values of type torch.complex64)",
-    tensors(**{LAYER: None}): f"it has no {LAYER})",
-    tensors(extra=torch.zeros(3)): "the network has no extra)",
-    tensors(**THIRDS): f"{LAYER} has shape (3, 3), not (",
-    tensors(**{SCALE: torch.zeros(1).half()}): f"{SCALE} has shape (1,): each 64 weights have one)",
+    raw({"a": COMPLEX}, bytes(8)): f"{STATE} Missing key(s) in state_dict: ",
+    tensors(**{LAYER: None, SCALE: None}): f'{STATE} Missing key(s) in state_dict: "{LAYER}".',
+    tensors(extra=torch.zeros(3)): f'{STATE} Unexpected key(s) in state_dict: "extra".',
+    tensors(**THIRDS): f"{STATE} size mismatch for {LAYER}: ",
+    tensors(**{SCALE: torch.zeros(1).half()}): "shape '[",
+    tensors(**{"layers.0.bias": torch.zeros(16).cfloat()}): "not all values of layers.0.bias are there, and ",
     tensors(
         **{"layers.0.bias": torch.full((16,), torch.nan)}
     ): "not all values of layers.0.bias are there, and ",
-    recipe(g_hidden=[2**30, 2**30]): "layers.0.bias has shape (16,), not (1073741824,))",
+    recipe(g_hidden=[2**30, 2**30]): f"{STATE} size mismatch for layers.0.weight: ",
 }
 RECORDS = {
     text("run.json", DEEP): "",

@@ -95,7 +95,7 @@ def test_numbers_are_whole_or_finite_and_in_their_range():
         ((math.nan, 0.0, 1.0), "n = nan: it must be a number between 0 and 1"),
         ((1.0, 0.0, 1.0), "n = 1.0: it must be a number between 0 and 1"),
         (("c", ["a", "b"]), "n = 'c': it must be one of: a, b"),
-        (("gpu", gan.engine.pick_device), "device = 'gpu': it must be auto, cpu, cuda, cuda:0, … or mps"),
+        (("gpu", gan.engine.pick_device), "device = 'gpu': here it must be one of auto, cpu"),
     ):
         with pytest.raises(ValueError) as error:
             check_parameters([], n=given)

@@ -169,12 +169,13 @@ def test_evaluate_is_table_1s_protocol():
     torch.manual_seed(0)
     generator = Generator(3, (16, 16), (1, 3, 3), init=0.5)
     rng = np.random.default_rng(0)
-    valid, test = rng.random((50, 1, 3, 3)), rng.random((80, 1, 3, 3))
+    valid, test = rng.random((1100, 1, 3, 3)), rng.random((80, 1, 3, 3))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        estimate = parzen.evaluate(generator, valid, test, n_samples=200, n_valid=30, z_seed=4)
+        estimate = parzen.evaluate(generator, valid, test, n_samples=200, z_seed=4)
     samples = generator.sample(200, seed=4).flatten(1).numpy()
-    curve = [brute_force(valid[:30].reshape(30, -1), samples, s).mean() for s in np.logspace(-1, 0, 10)]
+    first = valid[:1000].reshape(1000, -1)
+    curve = [brute_force(first, samples, s).mean() for s in np.logspace(-1, 0, 10)]
     np.testing.assert_allclose(estimate.curve, curve, rtol=1e-6)
     assert estimate.sigma == pytest.approx(np.logspace(-1, 0, 10)[np.argmax(curve)])
     scores = brute_force(test.reshape(80, -1), samples, estimate.sigma)
@@ -182,7 +183,7 @@ def test_evaluate_is_table_1s_protocol():
     assert estimate.standard_error == pytest.approx(scores.std() / math.sqrt(80), rel=1e-6)
     assert (estimate.n_samples, estimate.n_valid, estimate.n_test, estimate.z_seed) == (
         200,
-        30,
+        1000,
         80,
         4,
     )
@@ -192,34 +193,34 @@ def test_any_samples_are_evaluated_as_a_generators_are():
     torch.manual_seed(0)
     generator = Generator(3, (16, 16), (1, 3, 3), init=0.5)
     valid, test = np.random.default_rng(0).random((2, 40, 1, 3, 3))
-    theirs = parzen.evaluate(generator, valid, test, n_samples=100, n_valid=30, z_seed=4)
+    theirs = parzen.evaluate(generator, valid, test, n_samples=100, z_seed=4)
     samples = generator.sample(100, seed=4)
-    assert parzen.evaluate_samples(samples, valid, test, n_valid=30, z_seed=4) == theirs
-    ours = parzen.evaluate_samples(samples.numpy(), valid, test, n_valid=30)
+    assert parzen.evaluate_samples(samples, valid, test, z_seed=4) == theirs
+    ours = parzen.evaluate_samples(samples.numpy(), valid, test)
     assert (ours.z_seed, ours.n_samples, ours.mean) == (None, 100, theirs.mean)
 
 
 @pytest.mark.parametrize(
     ("x", "samples", "sigma", "message"),
     [
-        (np.zeros((2, 3)), np.zeros((2, 3)), 0.0, "sigma = 0.0"),
-        (np.zeros((2, 3)), np.zeros((2, 3)), -1.0, "sigma = -1.0"),
-        (np.zeros((2, 3)), np.zeros((2, 3)), float("nan"), "sigma = nan"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), 0.0, r"sigma = \[0.0\]: one or more from 1e-15 to"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), -1.0, r"sigma = \[-1.0\]"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), float("nan"), r"sigma = \[nan\]"),
         (np.zeros((2, 3)), np.zeros((2, 4)), 1.0, "x has 3 values per point and samples 4"),
-        (np.full((2, 3), np.nan), np.zeros((2, 3)), 1.0, "x has 6 values that are NaN"),
-        (np.zeros((2, 3)), np.full((1, 3), np.inf), 1.0, "samples has 3 values"),
-        (np.zeros((0, 3)), np.zeros((2, 3)), 1.0, "x has no points"),
-        (np.zeros((2, 0)), np.zeros((2, 0)), 1.0, "x has no points"),
-        (np.zeros((2, 3)), np.zeros((2, 3)), 0.99e-150, "sigma = 9.9e-151: .* from 1e-150 to 1e\\+150"),
-        (np.zeros((2, 3)), np.zeros((2, 3)), 1.01e150, "sigma = 1.01e\\+150: .* from 1e-150 to 1e\\+150"),
-        (np.zeros((2, 3)), np.zeros((2, 3)), 1e-200, "sigma = 1e-200"),
-        (np.zeros((2, 3)), np.zeros((2, 3)), 1e200, "sigma = 1e\\+200"),
-        (np.arange(10), np.zeros((2, 3)), 1.0, r"x has shape \(10,\): it must be \(n, …\)"),
-        (np.zeros((2, 3)), np.zeros(3), 1.0, r"samples has shape \(3,\)"),
-        (np.zeros((2, 3)), 0.5, 1.0, r"samples has shape \(\)"),
-        (np.full((2, 3), 255), np.zeros((2, 3)), 1.0, "x is torch.int64 with values from 255 to 255"),
-        (np.zeros((2, 3)), np.full((2, 3), 200, np.uint16), 1.0, "samples is torch.uint16 .*only uint8 is"),
-        (np.zeros((2, 3)), np.full((2, 3), -1, np.int8), 1.0, "samples is torch.int8 .* from -1 to -1"),
+        (np.full((2, 3), np.nan), np.zeros((2, 3)), 1.0, "x has values that are NaN"),
+        (np.array([[0, -np.inf, 1]]), np.zeros((2, 3)), 1.0, "x has values that are NaN or infinite"),
+        (np.zeros((2, 3)), np.full((1, 3), np.inf), 1.0, "samples has values"),
+        (np.zeros((0, 3)), np.zeros((2, 3)), 1.0, r"x is torch.float64 of shape \(0, 3\): .* not empty"),
+        (np.zeros((2, 0)), np.zeros((2, 0)), 1.0, r"x is torch.float64 of shape \(2, 0\): .* not empty"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), 0.99e-15, r"sigma = \[9.9e-16\]: .* from 1e-15"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), 1e-200, r"sigma = \[1e-200\]"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), 1e200, r"sigma = \[1e\+200\]"),
+        (np.arange(10.0), np.zeros((2, 3)), 1.0, r"x is torch.float64 of shape \(10,\): it must be \(n, …\)"),
+        (np.zeros((2, 3)), np.zeros(3), 1.0, r"samples is torch.float64 of shape \(3,\)"),
+        (np.zeros((2, 3)), 0.5, 1.0, r"samples is torch.float32 of shape \(\)"),
+        (np.full((2, 3), 255), np.zeros((2, 3)), 1.0, "x is torch.int64 .* of floats, or uint8"),
+        (np.zeros((2, 3)), np.full((2, 3), 200, np.uint16), 1.0, "samples is torch.uint16 "),
+        (np.zeros((2, 3), bool), np.zeros((2, 3)), 1.0, "x is torch.bool "),
     ],
 )
 def test_bad_input_is_one_clear_line(x, samples, sigma, message):
@@ -240,29 +241,21 @@ def test_real_digits_are_likelier_than_noise():
 
 
 def test_an_empty_grid_is_refused():
-    with pytest.raises(ValueError, match="sigmas is empty"):
+    with pytest.raises(ValueError, match=r"sigma = \[\]: one or more"):
         parzen.select_sigma(np.zeros((2, 3)), np.zeros((2, 3)), [])
 
 
-@pytest.mark.parametrize("sigma", [1e-150, 1e-60, 1e-20, 1e20, 1e150])
+@pytest.mark.parametrize("sigma", [1e-15, 1e-9, 1e9, 1e15])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("spread", [0, 1])
 def test_the_narrowest_and_the_widest_windows(sigma, kind, spread):
-    """Up to where σ² is a number: points that are all equal, too, of which float32 would make 0/0."""
+    """Up to where float32 has σ² and 1/σ²; points that are all equal, too."""
     x = (np.random.default_rng(0).random((30, 5)) * spread + 0.25).astype(kind)
     samples = np.concatenate([x[:10], x[:10], x[:2]])
     out = parzen.log_likelihood(x, samples, sigma).numpy()
     expected = brute_force(x, samples, sigma)
     assert np.isfinite(out).all()
     np.testing.assert_allclose(out, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("kind", [bool, np.int64, np.int8])
-def test_integers_of_0_and_1_are_what_they_say(kind):
-    x = np.random.default_rng(0).integers(0, 2, (20, 5)).astype(kind)
-    samples = np.random.default_rng(1).random((30, 5))
-    expected = brute_force(x, samples, 0.3)
-    np.testing.assert_allclose(parzen.log_likelihood(x, samples, 0.3).numpy(), expected, rtol=1e-9)
 
 
 def test_samples_that_carry_gradients_are_taken_as_they_are():
