@@ -348,7 +348,7 @@ def test_what_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch, name, 
         if name == runs.CHECKPOINT:
             patch.setattr(torch, "load", fail)
         elif isinstance(failure, OSError):
-            patch.setattr("pathlib.Path.read_text", fail)
+            patch.setattr("pathlib.Path.open", fail)
         else:
             return
         with pytest.raises(OSError, match=f"{name} can.t be read") as error:
