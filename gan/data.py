@@ -1,16 +1,13 @@
-"""The data sets of §5 and a reader's own, as uint8 arrays; and nearest training examples.
-
-A data set ``name`` is the file ``<data_dir>/<name>.npz``, which `gan.sources` reads, checks and, for §5's,
-downloads. ``digits`` needs no file, nor do the targets of `gan.toy`, which are drawn anew, always the same.
-"""
+"""The data sets of §5 and a reader's own, as uint8 arrays; and nearest training examples."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,10 +30,9 @@ GCN = 55.0  # the norm of a normalised image
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images, uint8 (n, height, width) or (n, height, width, 3), and their labels, integer (n,).
+    """Images, uint8 (n, height, width[, 3]), or points, float32 (n, dimensions), and labels, integer (n,).
 
-    A target's points are float32 (n, dimensions), and their labels are 0. TFD's training images are its
-    unlabeled ones (all labels −1), and a fold has images of its own for validation.
+    TFD's training images are its unlabeled ones (labels −1), and a fold has images of its own to validate.
     """
 
     name: str
@@ -56,8 +52,7 @@ class Dataset:
         """SHA-256 of all images and labels: which data a run saw."""
         digest = hashlib.sha256()
         for key in (*sources.KEYS, "x_valid"):
-            array = getattr(self, key)
-            if array is not None:
+            if (array := getattr(self, key)) is not None:
                 digest.update(f"{key} {array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
@@ -65,15 +60,11 @@ class Dataset:
     def split(self, valid: int) -> tuple[NDArray, NDArray]:
         """The training images without the last ``valid``, and those, as §5 splits 50 000 + 10 000.
 
-        With 0 nothing is held out: all of them, and the fold's own for validation, or where there are no
-        folds the last sixth once more, so that σ can be chosen.
+        With 0 all of them, and a fold's own for validation, or else the last sixth once more, to choose σ.
         """
         n = len(self.x_train)
         if not 0 <= valid < n:
-            raise ValueError(
-                f"valid = {valid}: {self.name} has {n} training images, "
-                f"so from 0 to {n - 1} of them can be held out"
-            )
+            raise ValueError(f"valid = {valid}: {self.name} has {n} training images; hold out 0 to {n - 1}")
         if self.x_valid is not None and not valid:
             return self.x_train, self.x_valid
         return self.x_train[: n - valid], self.x_train[n - (valid or -(-n // 6)) :]
@@ -82,33 +73,35 @@ class Dataset:
 def load(name: str, data_dir: str | os.PathLike[str] | None = None, fold: int = 0) -> Dataset:
     """The data set ``name``; from ``data_dir``, else ``$GAN_DATA_DIR``, else ``~/.cache/gan``.
 
-    Any plain word is the name of a reader's own images, where ``<name>.npz`` lies there: x_train and x_test,
-    uint8 (n, height, width) or (n, height, width, 3), and, if there are labels, y_train and y_test (n,).
-    ``fold``, from 0 to 4, chooses TFD's images for validation and test; nothing else has folds.
+    ``<name>.npz`` there has x_train and x_test, uint8 (n, height, width[, 3]), and integers y_train and
+    y_test (n,), which a reader's own images can do without. MNIST may lie there in its own four files, TFD as
+    TFD_48x48.mat, whose images to validate and test ``fold``, 0 to 4, chooses; what is missing is downloaded.
 
-    ValueError for an unknown name and for a file that is not such a data set; FileNotFoundError where there
-    is no file and no way to download it; OSError where it can't be read. Each is one line, with what would
-    be right. Warns of images that are all but black.
+    ValueError: there is no such data set, or its file is none; FileNotFoundError: there is neither file nor
+    download; OSError: it can't be read. Each is one line. Warns of images that are all but black.
     """
     if fold not in range(folds(files.plain_word(name))):
-        raise ValueError(f"fold = {fold}: {name} has " + ("folds 0 to 4" if name == "tfd" else "only fold 0"))
-    folder = sources.folder_of(data_dir)
-    own = folder / f"{name}.npz"
+        raise ValueError(f"fold = {fold}: of {name} it must be from 0 to {folds(name) - 1}")
+    given = data_dir or os.environ.get("GAN_DATA_DIR")
+    folder, shape = Path(os.path.expanduser(given or "~/.cache/gan")), SHAPES.get(name)
+    path = folder / ("TFD_48x48.mat" if name == "tfd" else f"{name}.npz")
     if name in MADE:
-        if os.path.exists(own):
-            raise ValueError(f"{own}: {name} is a data set that needs no file; give yours another name")
+        if path.exists():
+            raise ValueError(f"{path}: {name} is a data set that needs no file; give yours another name")
         return MADE[name]()
-    sources.check_folder(folder)
-    if name not in SHAPES and not own.exists():
-        known = [*SHAPES, *sorted(path.stem for path in folder.glob("*.npz"))]
-        near = "".join(f"; did you mean {word}?" for word in get_close_matches(name, known, 1))
-        raise ValueError(f"there is no data set {name!r}; there are: {', '.join(known)}, and no {own}{near}")
-    return Dataset(name, **sources.read(name, folder, SHAPES.get(name), fold))
+    if not folder.is_dir() and (given or not folder.is_absolute()):  # but the cache, which is made
+        raise FileNotFoundError(f"there is no data folder {folder}: name one that is there, or make it first")
+    if not shape and not path.is_file():
+        raise ValueError(f"there is no data set {name!r}; there are: {', '.join(SHAPES)}, and no {path}")
+    arrays = sources.read(name, path, shape, fold)
+    if (brightest := min(arrays["x_train"].max(), arrays["x_test"].max())) < 128:
+        warnings.warn(f"{path}: its brightest pixel is {brightest} of 255: scale the images", stacklevel=2)
+    return Dataset(name, **arrays)
 
 
 def folds(name: str) -> int:
     """How many ways ``name`` is split into validation and test."""
-    return sources.FOLDS if name == "tfd" else 1
+    return 5 if name == "tfd" else 1
 
 
 def resident(images: NDArray, device: torch.device) -> Tensor:
@@ -125,8 +118,8 @@ def scale(x: NDArray) -> NDArray[np.float32]:
     return images.astype(np.float32) / np.float32(255)
 
 
-def gcn(x: Tensor, norm: float = GCN) -> tuple[Tensor, Tensor, Tensor]:
-    """Global contrast normalisation: each image less its mean, brought to the Euclidean norm ``norm``.
+def gcn(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Global contrast normalisation: each image less its mean, brought to the Euclidean norm GCN.
 
     (n, …) -> the same, with what was taken away: means and norms, both (n,). An even image becomes 0.
     Source: the authors' CIFAR-10 configuration, norm 55.
@@ -135,12 +128,12 @@ def gcn(x: Tensor, norm: float = GCN) -> tuple[Tensor, Tensor, Tensor]:
     mean = first + (x - _each(first, x)).flatten(1).mean(1)
     centred = x - _each(mean, x)
     norms = centred.flatten(1).norm(dim=1)
-    return centred * _each(norm / norms.clamp_min(1e-8), x), mean, norms
+    return centred * _each(GCN / norms.clamp_min(1e-8), x), mean, norms
 
 
-def gcn_inverse(x: Tensor, mean: Tensor, norms: Tensor, norm: float = GCN) -> Tensor:
+def gcn_inverse(x: Tensor, mean: Tensor, norms: Tensor) -> Tensor:
     """The images (n, …) that `gcn` made ``x``, ``mean`` and ``norms`` of."""
-    return x * _each(norms / norm, x) + _each(mean, x)
+    return x * _each(norms / GCN, x) + _each(mean, x)
 
 
 def _each(values: Tensor, x: Tensor) -> Tensor:
@@ -182,8 +175,7 @@ def _digits() -> Dataset:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    x = np.round(digits.images * (255 / 16)).astype(np.uint8)
-    y = digits.target
+    x, y = np.round(digits.images * (255 / 16)).astype(np.uint8), digits.target
     return Dataset("digits", x[:1500], y[:1500], x[1500:], y[1500:])
 
 

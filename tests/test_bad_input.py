@@ -259,11 +259,11 @@ HOW = [
     ({"averages": [math.nan]}, "averages = nan: a decay is at least 0 and less than 1"),
     ({"start": "nosuch"}, "nosuch is no run: it has no run.json"),
     ({"batch_size": 5000}, "batch_size = 5000 with k = 1 needs 5000 training images; digits has 1200"),
-    ({"valid": 1500}, "valid = 1500: digits has 1500 training images, so from 0 to 1499 of them can be …"),
+    ({"valid": 1500}, "valid = 1500: digits has 1500 training images; hold out 0 to 1499"),
     ({"dataset": "nosuch"}, "there is no data set 'nosuch'; there are: mnist, …"),
     (
         {"dataset": "mine", "data_dir": "nosuch"},
-        "the data folder nosuch is not there: name one that is, or …",
+        "there is no data folder nosuch: name one that is there, or …",
     ),
     ({"g_deconv": (8, 5, 3)}, "g_deconv = (8, 5, 3) makes (1, 8, 8) of 32 units, not 128"),
     ({"d_conv": ((4, 2, 30, 0, 2, 2),)}, "d_conv = (4, 2, 30, 0, 2, 2) does not fit on (1, 8, 8)"),
@@ -310,7 +310,7 @@ COMMANDS = {
     f"train digits -p seed {10**20}": f"recipe 'digits': seed = {10**20}: Input should be less than {2**64}",
     "train digits -p dataset ../x": f"recipe 'digits': dataset = '../x': '../x' {PLAIN}",
     "train digits -p dataset nosuch": "there is no data set 'nosuch'; there are: mnist, …",
-    "train digits -p valid 1500": "valid = 1500: digits has 1500 training images, so from 0 to 1499 of …",
+    "train digits -p valid 1500": "valid = 1500: digits has 1500 training images; hold out 0 to 1499",
     "train digits --out afile": "afile is a file; a run needs a folder of its own",
     "train digits --out .": ". holds files that are no run's: choose a new folder",
     "train digits --device gpu": f"device = 'gpu': {DEVICES}",
@@ -323,9 +323,9 @@ COMMANDS = {
     "train digits --overwrite=1": "argument --overwrite: ignored explicit argument '1' (gan train --help)",
     "train digits --nosuch": "unrecognized arguments: --nosuch (gan --help)",
     "train digits extra": "unrecognized arguments: extra (gan --help)",
-    "train mnist --data-dir nosuch": "the data folder nosuch is not there: name one that is, or …",
-    "train mnist --data-dir afile": "the data folder afile is a file: name one that is, or make it first",
-    "train tfd --data-dir .": "tfd: there is no TFD_48x48.mat, and it is not public, …",
+    "train mnist --data-dir nosuch": "there is no data folder nosuch: name one that is there, or …",
+    "train mnist --data-dir afile": "there is no data folder afile: name one that is there, or make it first",
+    "train tfd --data-dir .": "tfd: there is no TFD_48x48.mat, and it is not public; the recipe faces …",
     "evaluate": f"{NEEDED} folder (gan evaluate --help)",
     "evaluate nosuch": "nosuch is no run: it has no run.json",
     "evaluate afile": "afile is no run: it has no run.json",
@@ -465,63 +465,39 @@ CONTENT = bytes(range(256)) * 62
 FILES = [
     (lambda a: a.pop("x_train"), "has no x_train: it must hold x_train, y_train, x_test, y_test"),
     (lambda a: a.clear(), "has no x_train, y_train, x_test, y_test: it must hold …"),
-    (lambda a: a.update(x_train=a["x_train"] / 255), ": x_train is float64; it must be uint8, from 0 to 255"),
+    (lambda a: a.update(x_train=a["x_train"] / 255), ": x_train is float64 (20, 28, 28); it must be uint8 …"),
     (
         lambda a: a.update(x_test=a["x_test"].astype(int)),
-        ": x_test is int64; it must be uint8, from 0 to 255",
+        ": x_test is int64 (10, 28, 28); it must be …",
     ),
-    (lambda a: a.update(x_test=a["x_test"][0]), ": x_test has shape (28, 28); it must be (n, 28, 28)"),
-    (lambda a: a.update(x_test=a["x_test"][:0]), ": x_test has shape (0, 28, 28); it must be (n, 28, 28)"),
-    (
-        lambda a: a.update(y_test=np.arange(9)),
-        ": y_test is int64 (9,); it must be 10 integers, one for each …",
-    ),
-    (
-        lambda a: a.update(y_test=np.eye(10)),
-        ": y_test is float64 (10, 10); it must be 10 integers, one for …",
-    ),
-    (lambda a: a.update(y_test=np.arange(10) / 2), ": y_test is float64 (10,); it must be 10 integers, …"),
-    (lambda a: a.update(y_train=np.full(20, "a")), ": y_train is <U1 (20,); it must be 20 integers, …"),
-    (
-        lambda a: a.update(y_test=np.arange(10) + 1),
-        ": y_test has labels from 1 to 10; they must be from 0 to 9",
-    ),
-    (
-        lambda a: a.update(y_train=np.arange(20) - 9),
-        ": y_train has labels from -9 to 10; they must be from …",
-    ),
-    (lambda a: a.update(y_test=np.full(10, None)), "it holds objects"),
-    (lambda a: a.update(x_train=member("")), "can't be read as .npz (…"),
-    (lambda a: a.update(x_train=b"\x93NUMPY"), "can't be read as .npz (EOF: …"),
-    (
-        lambda a: a.update(x_train=b"no array at all"),
-        "can't be read as .npz (the magic string is not correct…",
-    ),
+    (lambda a: a.update(x_test=a["x_test"][0]), ": x_test is uint8 (28, 28); it must be uint8 (n, 28, 28)"),
+    (lambda a: a.update(x_test=a["x_test"][:0]), ": x_test is uint8 (0, 28, 28); it must be uint8 (n, 28, …"),
+    (lambda a: a.update(y_test=np.arange(9)), ": y_test is int64 (9,); it must be 10 integers"),
+    (lambda a: a.update(y_test=np.eye(10)), ": y_test is float64 (10, 10); it must be 10 integers"),
+    (lambda a: a.update(y_test=np.arange(10) / 2), ": y_test is float64 (10,); it must be 10 integers"),
+    (lambda a: a.update(y_train=np.full(20, "a")), ": y_train is <U1 (20,); it must be 20 integers"),
+    (lambda a: a.update(y_test=np.full(10, None)), "is damaged (y_test.npy is object (10,) by its header, …"),
+    (lambda a: a.update(x_train=member("")), "is damaged (…"),
+    (lambda a: a.update(x_train=b"\x93NUMPY"), "is damaged (EOF: …"),
+    (lambda a: a.update(x_train=b"no array at all"), "is damaged (the magic string is not correct…"),
     (
         lambda a: a.update(x_train=member(told("(9, 28, 28)"), CONTENT[:SIZE])),
-        f"can't be read as .npz (the header of x_train.npy tells of {9 * 784} bytes, and there are {SIZE}…",
+        f"is damaged (x_train.npy is uint8 (9, 28, 28) by its header, and has {SIZE} bytes): put back a copy",
     ),
     (
         lambda a: a.update(x_train=member(told("(21, 28, 28)"), CONTENT[:SIZE])),
-        f"can't be read as .npz (the header of x_train.npy tells of {21 * 784} bytes, and there are {SIZE}…",
+        f"is damaged (x_train.npy is uint8 (21, 28, 28) by its header, and has {SIZE} bytes): …",
     ),
-    (
-        lambda a: a.update(x_train=member(told(f"({2**62}, 28, 28)"))),
-        "can't be read as .npz (the header of …",
-    ),
-    (lambda a: a.update(x_train=member(told("(-20, 28, 28)"))), "can't be read as .npz (…"),
-    (lambda a: a.update(x_train=member(told("(20., 28, 28)"))), "can't be read as .npz (shape is not valid…"),
-    (lambda a: a.update(x_train=member(told(descr="'|u9'"))), "can't be read as .npz (descr is not a valid…"),
-    (lambda a: a.update(x_train=member(told(order="7"))), "can't be read as .npz (fortran_order is not a …"),
-    (lambda a: a.update(x_train=member("[" * 9000)), "can't be read as .npz (…"),
-    (
-        lambda a: a.update(x_train=member("print('here')")),
-        "can't be read as .npz (malformed node or string …",
-    ),
-    (
-        lambda a: a.update(x_train=b"\x93NUMPY\3\0" + bytes(9)),
-        "can't be read as .npz (x_train.npy has version…",
-    ),
+    (lambda a: a.update(x_train=member(told(f"({2**62}, 28, 28)"))), "is damaged (x_train.npy is uint8 (46…"),
+    (lambda a: a.update(x_train=member(told("(-20, 28, 28)"))), "is damaged (…"),
+    (lambda a: a.update(x_train=member(told("(-20, -28, 28)"), CONTENT[:SIZE])), "is damaged (…"),
+    (lambda a: a.update(x_train=member(told("(20., 28, 28)"))), "is damaged (shape is not valid…"),
+    (lambda a: a.update(x_train=member(told(descr="'|u9'"))), "is damaged (descr is not a valid…"),
+    (lambda a: a.update(x_train=member(told(order="7"))), "is damaged (fortran_order is not a …"),
+    (lambda a: a.update(x_train=member("[" * 9000)), "is damaged (…"),
+    (lambda a: a.update(x_train=member("print('here')")), "is damaged (malformed node or string …"),
+    (lambda a: a.update(x_train=b"\x93NUMPY\2\0" + member(told())[8:10] + bytes(9)), "is damaged (…"),
+    (lambda a: a.update(x_train=b"\x93NUMPY\3\0" + bytes(9)), "is damaged (…"),
 ]
 
 
@@ -529,8 +505,6 @@ FILES = [
 def test_a_data_file_that_is_not_as_it_must_be_is_refused(tmp_path, capfd, spoil, line):
     path, arrays = tmp_path / "mnist.npz", images()
     spoil(arrays)
-    if line == "it holds objects":
-        line = "can't be read as .npz (an array in it, y_test.npy, holds Python objects: are all images of …"
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as file:

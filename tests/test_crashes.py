@@ -6,7 +6,6 @@ of each kind, in `make soak` all of them.
 """
 
 import json
-import os
 import random
 import re
 import shutil
@@ -260,8 +259,6 @@ def whole_cache(warm: Warm, root: Path, how: str, moments: range | None) -> Coun
             if there := (file := folder / "mnist.npz").exists():
                 with np.load(file) as arrays:
                     assert len(arrays["x_train"]) == 60
-            for left in folder.glob(".mnist-*.part"):
-                os.utime(left, (0, 0))  # it is old
             again(warm, "fetch", whole.result)(folder, killed)
             assert there or [path.name for path in folder.iterdir()] == ["mnist.npz"]
 

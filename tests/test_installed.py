@@ -70,8 +70,8 @@ REFUSED = {
     "sweep digits --follow": CHECKOUT,
     "yardsticks digits": CHECKOUT,
     "train mnits": "did you mean mnist?",
-    "train digits -p dataset mein": "did you mean mine?",
-    "train digits --data-dir nowhere -p dataset mine": "the data folder nowhere is not there",
+    "train digits -p dataset mein": "there is no data set 'mein'; there are: mnist, tfd, ",
+    "train digits --data-dir nowhere -p dataset mine": "there is no data folder nowhere",
     "evaluate nowhere": "nowhere is no run",
 }
 

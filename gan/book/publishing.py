@@ -64,7 +64,6 @@ def publish(
     recipe = _recipe(run, ema)
     end = started.FINISHED if run.finished else started.STOPPED
     with durable.locked(root):
-        durable.put_back(place)
         _check_place(place, recipe, replace)
         scratch = root / f".{name}.part"
         part = scratch / name
@@ -137,17 +136,16 @@ def _write(
         pictures["film"] = figures.tile(frames.numpy() / 255, columns=len(film))
     seeds = run.record["seeds"] | {"samples": z_seed}
     found = {"seeds": seeds, "metrics": metrics, "film": sorted(film), "weights": rounding}
-    with durable.writing(part):
-        for which in _kept(networks, weights):
-            path = part / f"{which}.safetensors"
-            save_weights(path, networks[which].state_dict(), rounding["bits"], best_epoch)
-            if path.stat().st_size > LARGEST:
-                path.unlink()
-        for which, picture in pictures.items():
-            Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
-        write_record(part, run.record | found)
-        run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
-        durable.write_sums(part)
+    for which in _kept(networks, weights):
+        path = part / f"{which}.safetensors"
+        save_weights(path, networks[which].state_dict(), rounding["bits"], best_epoch)
+        if path.stat().st_size > LARGEST:
+            path.unlink()
+    for which, picture in pictures.items():
+        Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
+    write_record(part, run.record | found)
+    run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
+    durable.write_sums(part)
 
 
 def _check(run: Run, unfinished: bool, weights: str, data_dir: str | os.PathLike[str] | None) -> data.Dataset:
