@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (ValueError, OSError, FloatingPointError, MemoryError) as error:
             say(in_own_words(str(error)))
             return 2
-        except (KeyboardInterrupt, gan.saving.Stopped) as stopped:
+        except (KeyboardInterrupt, gan.keeping.Stopped) as stopped:
             without = ", without --overwrite," if getattr(arguments, "overwrite", False) else ""
             again = f"; the same command{without} goes on from the last checkpoint"
             say("stopped" + again * ("start" in arguments))
