@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (ValueError, OSError, FloatingPointError, MemoryError) as error:
             say(re.sub(r"(\w+)=True", r"--\1", str(error)))  # a flag of the library is one here
             return 2
-        except (KeyboardInterrupt, gan.saving.Stopped) as stopped:
+        except (KeyboardInterrupt, gan.keeping.Stopped) as stopped:
             again = "; the same command (without --overwrite) goes on from the last checkpoint"
             say("stopped" + again * ("overwrite" in options))
             return getattr(stopped, "code", 130)

@@ -1,4 +1,4 @@
-"""A run's folder: its recipe and provenance, its history, its weights; how it is kept, and what it scores.
+"""A run's folder: its recipe and provenance, its history, its weights, and what there is to go on from.
 
 A run in training holds checkpoint.pt (everything needed to go on, bit for bit, and all that run.json and
 history.csv tell a reader), the one before it, and where an epoch takes long one from within it. A published
@@ -10,23 +10,22 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shlex
 import subprocess
 import warnings
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
 from . import data, durable, files, parzen
 from .algorithm1 import STATISTICS
-from .engine import describe
+from .engine import describe, processes
 from .layers import load_weights, read_weights, unpack
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, changes, parse, words
@@ -35,7 +34,7 @@ FORMAT = 3  # of checkpoints: 2 had no seal and no record, 1 no number and two s
 RECORD, HISTORY, BEST = "run.json", "history.csv", "best.safetensors"
 CHECKPOINT, BEFORE, WITHIN = CHECKPOINTS = "checkpoint.pt", "checkpoint.before.pt", "checkpoint.within.pt"
 """At the end of the last epoch that was saved, the one before it, and from within the epoch after it."""
-AGAIN = "put back a copy, or train again with overwrite=True"
+AGAIN = "put back a copy, or train again: where no good checkpoint is left, with overwrite=True"
 COLUMNS = ["epoch", *STATISTICS, "seconds"]
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 PROVENANCE = (
@@ -57,6 +56,9 @@ class Run:
     record: dict[str, Any]
     """run.json: recipe, seeds, versions, device, started, seconds, commit, and later metrics."""
     history: pd.DataFrame
+    state: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The parts of `gan.training.Game` in the checkpoint ``file``; none of a published run."""
+    file: str = RECORD
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Run:
@@ -64,19 +66,18 @@ class Run:
         folder = Path(folder)
         files.check_folder(folder)
         durable.check_sums(folder)
-        if checkpoint := read_checkpoint(folder):
-            return cls.of(folder, checkpoint)
+        for name in (CHECKPOINT, BEFORE):  # the second rules for the moment in which the first becomes it
+            with suppress(FileNotFoundError, NotADirectoryError):
+                run = read_checkpoint(folder / name)
+                told = read_record(folder) if (folder / RECORD).exists() else run.record
+                if any(run.record.get(key) != told.get(key) for key in ("started", "data_sha256")):
+                    raise ValueError(f"{folder}: {RECORD} and {name} are of two runs; train takes {name}")
+                return run
         record, history = read_record(folder), pd.DataFrame()
         if (folder / HISTORY).exists():
             history = pd.DataFrame(files.read_table(folder / HISTORY, COLUMNS), columns=COLUMNS)
             history["epoch"] = history["epoch"].astype(int)
         return cls(folder, parse(record["recipe"]), record, history)
-
-    @classmethod
-    def of(cls, folder: Path, checkpoint: dict[str, Any]) -> Run:
-        """The run in ``folder`` as ``checkpoint`` has it."""
-        record = checkpoint["record"]
-        return cls(folder, parse(record["recipe"]), record, pd.DataFrame(checkpoint["history"]))
 
     @property
     def finished(self) -> bool:
@@ -90,26 +91,14 @@ class Run:
     def compare(self, dataset: data.Dataset) -> None:
         """ValueError unless ``dataset`` is what the run was trained on."""
         if self.record["data_sha256"] != dataset.digest:
-            raise ValueError(
-                f"{self.folder} was trained on other {dataset.name} data than is loaded here; "
-                f"data_dir=FOLDER says where its own is"
-            )
+            told = f"{self.folder} was trained on other {dataset.name} data than is loaded here"
+            raise ValueError(f"{told}; data_dir=FOLDER says where its own is")
 
-    def estimate(
-        self,
-        *,
-        decay: float | None = None,
-        split: str = "test",
-        z_seed: int = 0,
-        data_dir: str | os.PathLike[str] | None = None,
-    ) -> dict[str, Any]:
-        """Table 1's figure of the run's G, or of its average with ``decay``: `gan.parzen.estimate`.
-
-        ValueError: other data than the run saw.
-        """
+    def estimate(self, *, decay: float | None = None, data_dir: Any = None, **how: Any) -> dict[str, Any]:
+        """Table 1's figure of the run's G, or of its average with ``decay``, by `gan.parzen.estimate`."""
         generator = self.generator if decay is None else self.averaged(decay)
         self.compare(data.load(self.recipe.dataset, data_dir))
-        return parzen.estimate(self.recipe, generator, split=split, z_seed=z_seed, data_dir=data_dir)
+        return parzen.estimate(self.recipe, generator, data_dir=data_dir, **how)
 
     @cached_property
     def generator(self) -> Generator:
@@ -117,56 +106,41 @@ class Run:
         return self.averaged(self.recipe.ema)
 
     def averaged(self, decay: float) -> Generator:
-        """G with the average of its weights that was kept with ``decay``; with 0 its last weights.
-
-        A published run has those of its recipe's ``ema`` and the last ones.
-        """
-        checkpoint = read_checkpoint(self.folder)
-        kept = {0.0, self.recipe.ema, *(checkpoint or {}).get("averages", {})}
+        """G with the average of its weights that was kept with ``decay``; with 0 its last weights."""
+        averages = self.state.get("averages", {})
+        kept = {0.0, self.recipe.ema, *averages}
         if decay not in kept:
             raise ValueError(f"{self.folder} has no average of decay {decay}; it has {sorted(kept)}")
-        which = "generator" if decay == self.recipe.ema else "generator-last"
-        if not checkpoint or not decay:
-            return self._restore(0, which, checkpoint and checkpoint["generator"])
-        return self._restore(0, which, checkpoint["averages"][decay]["weights"])
+        weights = averages[decay]["weights"] if decay in averages else self.state.get("generator")
+        return self._restore(0, "generator" if decay == self.recipe.ema else "generator-last", weights)
 
     @cached_property
     def discriminator(self) -> Discriminator:
         """D in evaluation mode, on the CPU."""
-        checkpoint = read_checkpoint(self.folder)
-        return self._restore(1, "discriminator", checkpoint and checkpoint["discriminator"])
+        return self._restore(1, "discriminator", self.state.get("discriminator"))
 
     def best(self) -> tuple[Generator, int] | None:
         """G as it was when its validation figure was best, and that epoch, where a sweep kept it."""
-        if kept := (read_checkpoint(self.folder) or {}).get("best"):
-            return self._restore(0, "generator-best", unpack(kept["weights"]), kept["epoch"]), kept["epoch"]
-        for name in (BEST, "generator-best.safetensors"):  # the first as earlier versions kept it
-            if (path := self.folder / name).exists():
+        if kept := self.state.get("best"):
+            return self._restore(0, "best", unpack(kept["weights"]), kept["epoch"]), kept["epoch"]
+        for which in ("best", "generator-best"):  # the first as earlier versions kept it
+            if (path := self.folder / f"{which}.safetensors").exists():
                 weights, epoch = read_weights(path)
-                return self._restore(0, path.stem, weights, epoch), epoch
+                return self._restore(0, which, weights, epoch), epoch
         return None
 
-    def _restore(
-        self, player: int, which: str, weights: dict[str, Any] | None, epoch: int | None = None
-    ) -> Any:
-        stage, _ = self.recipe.stage(epoch or len(self.history))
+    def _restore(self, player: int, which: str, weights: dict[str, Any] | None, epoch: int = 0) -> Any:
+        """A network of ``weights``, or where there are none of those in the file that is called ``which``."""
         path = self.folder / f"{which}.safetensors"
         if weights is None and path.exists():
             weights, _ = read_weights(path)
         if weights is None:
-            raise FileNotFoundError(f"{self.folder} has no weights of the {which}{self._where_from()}")
+            command = f"python -m gan train {words(self.recipe)}"
+            raise FileNotFoundError(f"{self.folder} has no weights of the {which}: `{command}` makes them")
+        stage, _ = self.recipe.stage(epoch or len(self.history))
         with files.reading(self.folder / RECORD, advice=AGAIN), torch.device("meta"):
             network = networks(stage, self.shape)[player]  # which takes no memory yet
-        return load_weights(network, weights, path if path.exists() else self.folder / CHECKPOINT)
-
-    def _where_from(self) -> str:
-        """Why there are no weights, and the command that makes them."""
-        command, out = f"python -m gan train {words(self.recipe)}", shlex.quote(str(self.folder))
-        if "metrics" in self.record:
-            return f" (they were not published): they come from `{command}`"
-        if len(self.history) and not (self.folder / WITHIN).exists():
-            return f" (its {CHECKPOINT} is gone): `{command} --out {out} --overwrite` makes them again"
-        return f" (no epoch is finished): they come from `{command} --out {out}`"
+        return load_weights(network, weights, self.folder / self.file if self.state else path)
 
     def provenance(self, template: str = PROVENANCE) -> str:
         """One line that says where the run comes from; ``template`` may say it in other words."""
@@ -194,9 +168,102 @@ def find_result(path: str, what: str = "nothing was published") -> Path:
     for results in (base / name for base in above for name in ("results", "book/results")):
         if (results / path).exists():
             return results / path
-    checkout = any((base / "book/results").is_dir() for base in above)
-    where = "" if checkout else "; what is published is in a checkout of the repository: call it from there"
-    raise FileNotFoundError(f"{what}: there is no book/results/{path} here or above{where}")
+    raise FileNotFoundError(f"{what}: no book/results/{path} here or above: call it in a checkout")
+
+
+def standing(folder: Path, recipe: Recipe, overwrite: bool = False) -> Run | None:
+    """The run of ``recipe``, or of its beginning, in ``folder``, as far as it came; None where that is free.
+
+    ValueError where it holds anything else; with ``overwrite`` any run in training will do, and is free.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; a run needs a folder of its own")
+    files.check_folder(folder)
+    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if not there & {RECORD, *CHECKPOINTS}:
+        if any(not name.startswith(".") for name in there):
+            raise ValueError(f"{folder} holds files that are no run's: choose a new folder")
+        return None
+    published = "samples.png" in there
+    if overwrite and published:
+        raise ValueError(f"{folder} holds a published run: choose another folder")
+    if overwrite:
+        return None
+    run = furthest(folder, recipe)
+    if fields := differing(run.recipe, recipe):
+        raise ValueError(f"{folder} holds another run ({fields}): choose another folder, or overwrite=True")
+    if not run.state and not (published and run.recipe == recipe):
+        raise ValueError(f"{folder} has no {CHECKPOINT}: use overwrite=True, or start={folder} elsewhere")
+    return run
+
+
+def furthest(folder: Path, recipe: Recipe) -> Run:
+    """The run in ``folder`` as the last good checkpoint has it; says what is damaged and passed over."""
+    damaged: files.Damaged | None = None
+    for name in (WITHIN, CHECKPOINT, BEFORE):
+        try:
+            run = read_checkpoint(folder / name, advice="")
+        except FileNotFoundError:
+            continue
+        except files.Damaged as error:
+            damaged = damaged or error
+            continue
+        if name == WITHIN and differing(run.recipe, recipe):  # of a run that another had come in place of
+            continue
+        if damaged:
+            warnings.warn(f"{damaged}: going on from {name}, {len(run.history)} epochs", stacklevel=4)
+        return run
+    if damaged:
+        raise files.Damaged(f"{damaged}: {AGAIN}")
+    return Run.load(folder)
+
+
+def differing(there: Recipe, asked: Recipe) -> str:
+    """In words, where a run of ``there`` is no beginning of one of ``asked``."""
+    return "; ".join(
+        f"{field} = {old!r}, not {new!r}"
+        for (field, old), new in zip(there.model_dump().items(), asked.model_dump().values(), strict=True)
+        if old != new and not (field == "epochs" and new > old)
+    )
+
+
+def read_checkpoint(path: Path, advice: str = AGAIN) -> Run:
+    """The run as the checkpoint ``path`` has it; `gan.files.Damaged` where that is not what was written."""
+    with files.reading(path, advice=advice):
+        with files.open_zip(path) as archive:
+            if not (sealed := durable.is_sealed(path)) and (bad := archive.testzip()):
+                raise ValueError(f"{bad} in it is not as it was written")
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if (there := state.pop("format", 1)) > FORMAT:
+            raise ValueError(f"{path} has format {there}, this gan knows up to {FORMAT}: take a newer one")
+        if there == 1:  # the first edition's
+            counts = state.pop("averaged", {})
+            averages = state.get("averages", {}).items()
+            state["averages"] = {d: {"weights": w, "updates": counts.get(d, 1)} for d, w in averages}
+            state["random"] = {"cpu": state.pop("rng"), "cuda": state.pop("rng_cuda", None)}
+        if there <= 2:
+            state |= {"record": read_record(path.parent), "epoch": {}}
+        elif not sealed:
+            raise ValueError("its checksum is missing")
+        files.check_record(record := state.pop("record"))
+        history = pd.DataFrame(state["history"], columns=COLUMNS)
+        files.check_table(history.to_numpy(float), COLUMNS)
+        run = Run(path.parent, parse(record["recipe"]), record, history, state, path.name)
+        run.provenance()  # raises now what it would later
+    if not sealed:
+        warnings.warn(f"{path}, of an earlier version, has no checksum: it may be damaged", stacklevel=3)
+    return run
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """run.json of the run in ``folder``; FileNotFoundError or ValueError, one line, where there is none."""
+    path = folder / RECORD
+    if not path.exists():
+        raise FileNotFoundError(f"{folder} is no run: it has no {RECORD}")
+    with files.reading(path, advice=AGAIN):
+        record = files.read_json(path, AGAIN)
+        Run(folder, parse(record["recipe"]), record, pd.DataFrame()).provenance()
+    return record
 
 
 def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> dict[str, Any]:
@@ -205,7 +272,7 @@ def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> d
         "recipe": recipe.model_dump(mode="json"),
         "seeds": {"training": recipe.seed},
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
-        "device": describe(device),
+        "device": f"{processes()} × " * (processes() > 1) + describe(device),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": 0.0,
         "commit": commit(),
@@ -217,27 +284,6 @@ def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> d
 def latest(record: dict[str, Any]) -> dict[str, Any]:
     """Where a run was last gone on with: device, versions, commit, engine."""
     return record.get("resumed", [record])[-1]
-
-
-def resumed_record(
-    before: dict[str, Any], now: dict[str, Any], epoch: int, weights: str | None = None
-) -> dict[str, Any]:
-    """run.json of a run that goes on after ``epoch``; says so where machine or code are not the same.
-
-    So it does where ``weights`` of that precision are all that is left of its state.
-    """
-    last = latest(before)
-    kept = {key: value for key, value in before.items() if key not in ("metrics", "film", "weights")}
-    record = {"engine": "eager"} | kept | {"recipe": now["recipe"]}
-    keys = ("device", "versions", "commit", "engine")
-    if weights or any(now[key] != last.get(key, "eager") for key in keys):
-        here = {key: now[key] for key in ("started", *keys)} | ({"from_weights": weights} if weights else {})
-        record["resumed"] = [*before.get("resumed", []), {"after_epoch": epoch, **here}]
-    return record
-
-
-def write_record(folder: Path, record: dict[str, Any]) -> None:
-    durable.write_json(folder / RECORD, record)
 
 
 def commit() -> str | None:
@@ -252,69 +298,3 @@ def commit() -> str | None:
         return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """run.json of the run in ``folder``; FileNotFoundError or ValueError, one line, where there is none."""
-    path = folder / RECORD
-    if not path.exists():
-        raise FileNotFoundError(f"{folder} is no run: it has no {RECORD}")
-    with files.reading(path, advice=AGAIN):
-        _check(record := files.read_json(path, AGAIN), [])
-    return record
-
-
-def _check(record: dict[str, Any], history: list[dict[str, float]]) -> None:
-    """Raise at once what would be raised later by what lacks something, or has it of another kind."""
-    files.check_record(record)
-    rows = [[row[name] for name in COLUMNS] for row in history]
-    files.check_table(np.array(rows, float).reshape(-1, len(COLUMNS)), COLUMNS)
-    Run(Path(), parse(record["recipe"]), record, pd.DataFrame()).provenance()
-
-
-def read_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """The state at the end of the last epoch that was saved in ``folder``; None where there is none.
-
-    That is ``record``, run.json, and the parts of `gan.training.Game`. ValueError, one line: it is damaged,
-    or ``folder`` has the run.json of another run.
-    """
-    for name in (CHECKPOINT, BEFORE):  # the second rules for the moment in which the first becomes it
-        try:
-            state = read_state(folder / name)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except files.Damaged as error:
-            before = name == CHECKPOINT and (folder / BEFORE).exists()
-            on = "gan.train goes on from the one before it, if that is whole; or " if before else ""
-            raise files.Damaged(f"{error}: {on}{AGAIN}") from None
-        own, told = state["record"], read_record(folder) if (folder / RECORD).exists() else state["record"]
-        if any(own.get(key) != told.get(key) for key in ("started", "data_sha256")):
-            raise ValueError(f"{folder}: {RECORD} and {name} are of two runs; gan.train goes on with {name}")
-        return state
-    return None
-
-
-def read_state(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds; `Damaged` where that is not what was written."""
-    with files.reading(path, advice=""):
-        with files.open_zip(path) as archive:
-            if not (sealed := durable.is_sealed(path)) and (bad := archive.testzip()):
-                raise ValueError(f"{bad} in it is not as it was written")
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        if (there := state.pop("format", 1)) > FORMAT:
-            raise ValueError(
-                f"{path} has format {there}, this gan knows up to {FORMAT}: go on with a newer one"
-            )
-        if there == 1:  # the first edition's
-            counts = state.pop("averaged", {})
-            averages = state.get("averages", {}).items()
-            state["averages"] = {d: {"weights": w, "updates": counts.get(d, 1)} for d, w in averages}
-            state["random"] = {"cpu": state.pop("rng"), "cuda": state.pop("rng_cuda", None)}
-        if there <= 2:
-            state |= {"record": read_record(path.parent), "epoch": {}}
-        elif not sealed:
-            raise ValueError("its checksum is missing")
-        _check(state["record"], state["history"])
-    if not sealed:
-        warnings.warn(f"{path}, of an earlier version, has no checksum: it may be damaged", stacklevel=4)
-    return state

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import saving
+from . import keeping, runs
 from .algorithm1 import ITERATIONS, Masks, Players, statistics
-from .data import resident
+from .data import load, resident
 from .engine import pick_device
 from .recipes import Recipe
 from .training import Game, make_optimizer, shuffled, updates
@@ -158,16 +158,15 @@ def train(
     The same but for the rounding of sums. Runs are written at the end, or as they stand where ``after_epoch``
     raises KeyboardInterrupt; one that diverges is not, and stops no other.
     """
-    where, data = pick_device(device), saving.load(recipes[0], data_dir)
+    where, data = pick_device(device), load(recipes[0].dataset, data_dir)
     images = data.split(recipes[0].valid)[0]
     with ExitStack() as held:
-        stills = [held.enter_context(saving.own(folder, where)) for folder in folders]
+        stills = [held.enter_context(keeping.own(folder, where)) for folder in folders]
         games, random, lost = [], [], set()
         for recipe in recipes:
             games.append(Game(recipe, images, where))
             random.append(games[-1].random.state_dict())
-        each = zip(recipes, folders, strict=True)
-        begun = [saving.begin(*of, data, where, "eager", None, False)[0] for of in each]
+        begun = [runs.new_record(recipe, where, data) | {"engine": "eager"} for recipe in recipes]
         players, x = Stack(games, random), resident(images, where)
         try:
             for epoch in range(1, recipes[0].epochs + 1):
@@ -183,4 +182,4 @@ def train(
         finally:
             for i in {*range(len(games))} - lost if whole else ():
                 record, parts = begun[i] | {"stacked": len(games)}, players.part(i).parts()
-                saving.Checkpoints(folders[i], record, False, stills[i]).save(parts, end=True, must=True)
+                keeping.Checkpoints(folders[i], record, False, stills[i]).save(parts, end=True, must=True)

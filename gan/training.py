@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -15,17 +16,20 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, files, keeping, runs, saving
-from .algorithm1 import Players, cap_norms
+from . import data, files, keeping, runs
+from .algorithm1 import STATISTICS, Players, cap_norms
 from .engine import average, choose, enough_memory, iteration, join, pick_device, processes, tell
-from .keeping import Averages, Best, Epoch, Film, History, Part, RandomNumbers, trouble
+from .keeping import Averages, Best, Checkpoints, Epoch, Film, History, RandomNumbers, iterations
 from .nets import Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
-from .runs import Run
-from .saving import Checkpoints, Pace, Signals, iterations
+from .runs import Run, standing
 
+LOOK_EVERY = 1.0  # seconds between looks whether all is finite; there is one at an epoch's end too
 TOGETHER = 32  # after so many updates, and at an epoch's end, many processes agree on what to do
+PLAYERS = ("generator", "discriminator", "g_optimizer", "d_optimizer")
+BESIDE = ("averages", "history", "film", "best", "epoch", "random")
+"""With the players all that decides what comes next, after any update, and what is to be shown."""
 
 
 def train(
@@ -44,141 +48,146 @@ def train(
     """Train ``recipe`` in the folder ``out`` and return the run. Source: Algorithm 1, §5.
 
     A finished run is loaded; one that was stopped (Ctrl-C, SIGTERM, SIGHUP, a kill) goes on from its last
-    good checkpoint, with the same result, bit for bit; ``overwrite`` starts again, and the old run goes when
-    the new one has a checkpoint. A new run may ``start`` from the weights of a shorter one of its recipe, at
-    its epoch and rate, with fresh momenta and random numbers (run.json says so).
-    ``device`` is "auto" (CUDA, then MPS, then CPU) or a torch device, ``engine`` "auto" or one of
-    `gan.engine.ENGINES`. ``after_epoch`` gets each epoch's number, from 1, and the game, which must stay as
-    it is. ``averages`` are decays of more averages of G's weights to keep; they change nothing else.
-    In the processes of ``torchrun`` each takes an equal part of every minibatch; the first one writes.
+    good checkpoint, bit for bit; ``overwrite`` starts again, and the old run goes when the new one has a
+    checkpoint. A new run may ``start`` from the weights of a shorter one of its recipe, at its epoch and
+    rate, with fresh momenta and random numbers. ``device`` is "auto" (CUDA, MPS, CPU) or torch's, ``engine``
+    "auto" or one of `gan.engine.ENGINES`. ``after_epoch`` gets each epoch's number, from 1, and the game, to
+    look at. ``averages`` are decays of more averages of G's weights to keep; they change nothing else.
+    Of the processes of ``torchrun`` each takes an equal part of every minibatch; the first one writes.
 
     ValueError: ``out`` holds another run, or one of other data, ``start`` no beginning of this one, the batch
     exceeds the data, or a finished run lacks one of ``averages``. MemoryError: the networks are too large.
-    FloatingPointError: a loss, gradient or weight is no longer finite; what checkpoint there is, is good.
-    OSError: the folder can't be written any more. KeyboardInterrupt, SystemExit: it was stopped.
+    FloatingPointError: a loss, gradient or weight is no longer finite. OSError: the folder can't be written.
+    KeyboardInterrupt, SystemExit: it was stopped, and saved.
     """
     folder = Path(out)
     where, writes = join(pick_device(device), recipe.batch_size)
     choose(engine, where, updates=0)
-    there = tell(lambda: saving.check(folder, recipe, averages, overwrite))
-    dataset = saving.load(recipe, data_dir)
-    if there and tell(lambda: saving.finished(folder, recipe, dataset, averages)):
-        return Run.load(folder)
+    look = partial(tell, partial(standing, folder, recipe, overwrite))
+    there = look()
+    dataset = tell(partial(data.load, recipe.dataset, data_dir))
+    if tell(partial(keeping.finished, there, recipe, dataset, averages)) and there:
+        return there
     begun = None if start is None else keeping.beginning(start, recipe, dataset)
-    with enough_memory(where), saving.own(folder, where) as still:
-        begin = partial(saving.begin, recipe, folder, dataset, where, engine, begun, overwrite)
-        record, state, good = tell(begin)
-        saved = Checkpoints(folder, record, good, still)
+    with enough_memory(where), keeping.own(folder, where) as still:
+        there = look()  # again: another process may have been here
+        record = tell(partial(keeping.begin, recipe, dataset, where, engine, there or begun))
+        checkpoints = Checkpoints(folder, record, there is not None, still)
         make = partial(Game, recipe, dataset.split(recipe.valid)[0], where, averages)
-        play(make, state, saved, after_epoch, progress and writes)
-    return tell(lambda: Run.load(folder))
+        play(make, there or begun, checkpoints, after_epoch, progress and writes)
+    return tell(partial(Run.load, folder))
 
 
 class Game:
-    """Two players and what is kept beside them: from a fresh start, or as ``state`` has it.
+    """Two players and what is kept beside them: from a fresh start, or as the run ``before`` has it.
 
     ``images`` are uint8; ``decays`` are those of further averages of G's weights.
     """
 
     def __init__(
-        self,
-        recipe: Recipe,
-        images: Any,
-        device: torch.device,
-        decays: Sequence[float] = (),
-        state: dict[str, Any] | None = None,
+        self, recipe: Recipe, images: Any, device: torch.device, decays: Any = (), before: Run | None = None
     ) -> None:
+        state = before.state if before else {}
         self.recipe, self.images, self.device = recipe, images, device
-        self.decays = (recipe.ema, *decays)
-        self.history, self.film, self.random = History(), Film(), RandomNumbers(device)
-        self.best, self.epoch, self.record = Best(), Epoch(device), dict[str, Any]()
-        done = len(state["history"]) + bool(state.get("epoch")) if state else 0
+        self.decays, self.record = (recipe.ema, *decays), dict[str, Any]()
+        self.history, self.film, self.best = History(), Film(), Best()
+        self.epoch, self.random = Epoch(device), RandomNumbers(device)
+        done = len(state.get("history", ())) + bool(state.get("epoch"))
         torch.manual_seed(recipe.seed)
-        self._enter(make_players(recipe.stage(done)[0], images, device))
-        if not state:
-            self.film.take(0, self.generator)
-            return
+        self.enter(make_players(recipe.stage(done)[0], images, device))
         for name, part in self.parts().items():
             with files.reading(Path(f"{runs.CHECKPOINT}'s {name}"), advice=""):
                 part.load_state_dict(state[name]) if name in state else None
-        if "random" not in state:  # of weights alone: not the numbers of the first epochs once more
+        if not state:
+            self.film.take(0, self.generator)
+        elif "random" not in state:  # of weights alone: not the numbers of the first epochs once more
             fresh = np.random.SeedSequence([recipe.seed, done]).generate_state(1, np.uint64)
             torch.manual_seed(int(fresh[0]))
 
-    def _enter(self, players: Players) -> None:
+    def enter(self, players: Players) -> None:
         self.players, self.generator, self.discriminator = players, players.generator, players.discriminator
         self.averages = Averages(players.generator, self.decays)
 
-    def enter_second_stage(self, stage: Recipe) -> None:
-        self._enter(second_stage(self.players, stage, self.images, self.device))
-
     def sampler(self, decay: float) -> Generator:
         """The G that is sampled from: the average of its weights with ``decay``, or with 0 as it is."""
-        return self.averages[decay].module if decay else self.generator
+        return self.averages[decay] if decay else self.generator
 
-    def parts(self) -> dict[str, Part]:
-        """All that decides what comes next, after any update, and what is to be shown."""
-        return {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "g_optimizer": self.players.g_optimizer,
-            "d_optimizer": self.players.d_optimizer,
-            "averages": self.averages,
-            "history": self.history,
-            "film": self.film,
-            "best": self.best,
-            "epoch": self.epoch,
-            "random": self.random,
-        }
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint is made of, by its names."""
+        played = {name: getattr(self.players, name) for name in PLAYERS}
+        return played | {name: getattr(self, name) for name in BESIDE}
 
     def end_epoch(self) -> dict[str, float]:
         """Add the row of the epoch under way, whose updates are done, to the history, and film it."""
-        row = self.history.add(average([self.epoch.sums / self.epoch.done])[0], self.epoch.seconds)
+        means = average([self.epoch.sums / self.epoch.done])[0].tolist()
+        row = {"epoch": len(self.history) + 1, **dict(zip(STATISTICS, means, strict=True))}
+        self.history.append(row | {"seconds": self.epoch.seconds})
         self.epoch.done = 0
         self.film.take(len(self.history), self.sampler(self.recipe.ema))
         return row
 
     def trouble(self) -> str:
-        """What is not finite, in words; "" where all is."""
-        return trouble(self.players, self.epoch)
+        """The first loss, gradient, weight or momentum with a NaN or an infinity, in words; "" for none."""
+        tensors = dict(zip(STATISTICS, self.epoch.sums, strict=True)) if self.epoch.done else {}
+        for player in ("discriminator", "generator"):
+            momenta = getattr(self.players, f"{player[0]}_optimizer").state
+            for name, w in getattr(self, player).named_parameters():
+                kept = {"gradient": w.grad} | momenta.get(w, {})
+                tensors |= {f"{player}.{name}'s {what}": x for what, x in kept.items() if x is not None}
+                tensors[f"{player}.{name}"] = w
+        norms = torch._foreach_norm([x.detach() for x in tensors.values()])
+        for (name, x), norm in zip(tensors.items(), torch.stack(norms).tolist(), strict=True):
+            if not math.isfinite(norm) and not x.isfinite().all():  # the norm alone may have overflowed
+                return f"{name} is {'NaN' if x.isnan().any() else 'infinite'}"
+        return ""
 
 
 def play(
-    make: Callable[[dict[str, Any] | None], Game],
-    state: dict[str, Any] | None,
-    checkpoints: Checkpoints,
-    after_epoch: Callable[[int, Game], None] | None,
-    progress: bool,
+    make: Callable[..., Game], before: Run | None, saver: Checkpoints, after_epoch: Any, progress: bool
 ) -> None:
-    """The loop: update by update, to the recipe's last one, of the game that ``make`` makes of a state."""
-    game, look = make(state), Pace()
-    recipe, game.record = game.recipe, checkpoints.record
-    engine, n = runs.latest(checkpoints.record)["engine"], iterations(recipe, len(game.images))
+    """The loop: update by update, to the recipe's last one, of the game that ``make`` makes of a run."""
+    game, looked = make(before), time.monotonic()
+    recipe, game.record = game.recipe, saver.record
+    engine, n = runs.latest(game.record)["engine"], iterations(recipe, game.images)
     length = {"total": recipe.epochs * n, "initial": len(game.history) * n + game.epoch.done}
-    with tqdm(**length, unit="it", disable=not progress, leave=False) as bar, Signals() as signals:
+    with tqdm(**length, unit="it", disable=not progress, leave=False) as bar, keeping.signals() as received:
         for epoch in steps(game, engine):
             bar.update()
             end = game.epoch.done == n
             if processes() > 1 and not end and game.epoch.done % TOGETHER:
                 continue
-            due = partial(checkpoints.due, end), partial(look.due, saving.LOOK_EVERY, saving.LOOKED_IN)
-            signal, saves, looks = tell(lambda: (signals.received, *(ask() for ask in due)))  # noqa: B023
+            signal, saves, late = tell(lambda: (received[:1], saver.due(end), time.monotonic() - looked))  # noqa: B023
             must = bool(signal) or (end and epoch == recipe.epochs)
-            if looks or saves or must or end:
-                with look.measured():
-                    trouble = tell(game.trouble)
-                if trouble:
-                    twin = make(checkpoints.last(recipe, state))
-                    raise FloatingPointError(_diverged(game, trouble, twin, engine, checkpoints))
+            if late > LOOK_EVERY or saves or must or end:
+                if trouble := tell(game.trouble):
+                    last = tell(partial(standing, saver.folder, recipe)) if saver.keep else before
+                    raise FloatingPointError(origin(trouble, game, make(last)))
+                looked = time.monotonic()
             if end:
                 row = game.end_epoch()
                 if after_epoch:
                     after_epoch(epoch, game)
                 bar.set_postfix_str(f"epoch {epoch}, V {row['value']:.3f}, −log 4 {-math.log(4):.3f}")
             if saves or must:
-                checkpoints.save(game.parts(), end=end, must=must)
-            signals.obey(signal)
-        signals.obey(signals.received)
+                saver.save(game.parts(), end=end, must=must)
+            if signal:
+                received[:] = signal  # of the process that writes, in each of many
+                break
+
+
+def origin(trouble: str, game: Game, twin: Game) -> str:
+    """What is no longer finite since which update: a ``twin``, as it was saved last, plays on to there."""
+    recipe, there = game.recipe, (len(game.history) + 1, game.epoch.done)
+    engine, n = runs.latest(game.record)["engine"], iterations(recipe, game.images)
+    for epoch in steps(twin, engine):
+        update, found = twin.epoch.done, tell(twin.trouble)
+        if found or (epoch, update) == there:  # where it did not come again
+            break
+        if update == n:
+            twin.end_epoch()
+    where = f"update {(epoch - 1) * n + update:,} (epoch {epoch})"
+    tip = f"what was saved before stays; learning_rate={recipe.learning_rate / 2:g} may help"
+    return f"{found or trouble} at {where}: {tip}"
 
 
 def steps(game: Game, engine: str) -> Iterator[int]:
@@ -190,7 +199,7 @@ def steps(game: Game, engine: str) -> Iterator[int]:
         stage, number = recipe.stage(epoch)
         if not under_way.done:
             if number == 1 < epoch:
-                game.enter_second_stage(stage)
+                game.enter(second_stage(game.players, stage, game.images, game.device))
                 iterate = None
             under_way.begin(shuffled(len(x)))
         iterate = iterate or iteration(game.players, recipe.updates, engine, game.device)
@@ -220,7 +229,7 @@ def updates(
     That is the ``order`` of one of which so many iterations are ``done``, or a new one. Yields each
     iteration's statistics as they are, on the device; nothing here waits for it.
     """
-    size, n = recipe.batch_size * recipe.k, iterations(recipe, len(x))
+    size, n = recipe.batch_size * recipe.k, iterations(recipe, x)
     order = (shuffled(len(x)) if order is None else order).to(x.device)
     for i in range(done, n):  # line 1 of Algorithm 1
         _schedule(players, recipe, epoch, update=(epoch - 1) * n + i)
@@ -233,16 +242,14 @@ def updates(
 def _schedule(players: Players, recipe: Recipe, epoch: int, update: int) -> None:
     """Give both optimizers the rate of this update and the momentum of this epoch."""
     momentum, rate = recipe.momentum_at(epoch), recipe.learning_rate_at(update)
+    adam = recipe.optimizer == "adam"
     for optimizer in (players.g_optimizer, players.d_optimizer):
         for group in optimizer.param_groups:
             if isinstance(group["lr"], Tensor):  # which a CUDA graph reads
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
-            if recipe.optimizer == "adam":
-                group["betas"] = (momentum, recipe.beta2)
-            else:
-                group["momentum"] = momentum
+            group |= {"betas": (momentum, recipe.beta2)} if adam else {"momentum": momentum}
 
 
 def make_players(recipe: Recipe, images: Any, device: torch.device) -> Players:
@@ -275,25 +282,3 @@ def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
         betas = (recipe.momentum, recipe.beta2)
         return torch.optim.Adam(network.parameters(), recipe.learning_rate, betas, fused=True)
     return torch.optim.SGD(network.parameters(), recipe.learning_rate, recipe.momentum, fused=True)
-
-
-def _diverged(game: Game, trouble: str, twin: Game, engine: str, checkpoints: Checkpoints) -> str:
-    """What is no longer finite since which update: a ``twin``, as it was saved last, plays on to there."""
-    recipe, n = game.recipe, iterations(game.recipe, len(game.images))
-    epoch, update = len(game.history) + 1, game.epoch.done
-    for there in steps(twin, engine):
-        found, done = tell(twin.trouble), twin.epoch.done
-        if found:
-            trouble, epoch, update = found, there, done
-        if found or (there, done) == (epoch, update):  # or it did not come again
-            break
-        if done == n:
-            twin.end_epoch()
-    tips = f"learning_rate={recipe.learning_rate / 2:g}"
-    tips += ", or precision=fp32" * (recipe.precision == "bf16")
-    tips += ", or max_norm=2" * (not recipe.max_norm and not recipe.g_deconv)
-    where = f"update {(epoch - 1) * n + update:,} (epoch {epoch})"
-    if not checkpoints.keep:
-        return f"{trouble} at {where}: what may help: {tips}"
-    kept = f"{checkpoints.folder} keeps the last good checkpoint"
-    return f"{trouble} at {where}: {kept}; what may help in another folder: {tips}"

@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,8 +183,7 @@ def digest(folder: Path) -> str:
     import gan
 
     run, found = gan.Run.load(folder), hashlib.sha256()
-    state = gan.runs.read_checkpoint(folder)
-    networks = [run.discriminator, *(run.averaged(decay) for decay in (0, *sorted(state["averages"])))]
+    networks = [run.discriminator, *(run.averaged(decay) for decay in (0, *sorted(run.state["averages"])))]
     for network in networks:
         for name, tensor in network.state_dict().items():
             found.update(name.encode() + tensor.numpy().tobytes())
@@ -279,16 +278,16 @@ def child(order: dict[str, Any], pipe: int, library: ctypes.CDLL) -> None:
     signal.alarm(300)  # rather than hang
     said = os.open(f"{order['root']}.said", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(said, 1), os.dup2(said, 2)
-    sys.modules["gan.saving"].SAVE_EVERY = order.get("every", 0.0)
-    signals = sys.modules["gan.saving"].Signals
-    entered = signals.__enter__
+    keeping = sys.modules["gan.keeping"]
+    keeping.SAVE_EVERY, signals = order.get("every", 0.0), keeping.signals
 
-    def begin(self: Any) -> Any:
-        found = entered(self)
-        os.write(pipe, b"\n")
-        return found
+    @contextmanager
+    def begin() -> Any:
+        with signals() as received:
+            os.write(pipe, b"\n")
+            yield received
 
-    signals.__enter__ = begin
+    keeping.signals = begin
     plan = Plan(order)
     asked = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)
     hook = asked(plan)

@@ -6,7 +6,7 @@ import json
 import pytest
 
 import gan
-from gan import parzen, saving
+from gan import keeping, parzen
 from gan.book import followed
 from gan.book.ablation import follow
 
@@ -58,13 +58,13 @@ def test_a_longer_sweep_goes_on_with_the_same_figures(tmp_path):
 
 
 def test_a_sweep_that_was_stopped_before_it_was_kept_looks_again(tmp_path, monkeypatch):
-    def stop(folder, record, state, keep=False):
-        if len(state["history"]) == TINY["epochs"]:
+    def stop(self, parts, **how):
+        if len(parts["history"]) == TINY["epochs"]:
             raise KeyboardInterrupt
 
     recipe, how = gan.recipe("digits", **TINY), {"every": 2, "results": tmp_path / "s", "progress": False}
     with monkeypatch.context() as patch:
-        patch.setattr(saving, "save", stop)
+        patch.setattr(keeping.Checkpoints, "save", stop)
         with pytest.raises(KeyboardInterrupt):
             follow(recipe, tmp_path / "run", **how)
     before = json.loads((tmp_path / "s/run.json").read_text())["scores"]

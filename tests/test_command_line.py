@@ -186,14 +186,9 @@ def test_the_module_runs():
 def test_a_published_run_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runs, "__file__", str(tmp_path / "site-packages/gan/runs.py"))  # of no checkout
-    with pytest.raises(
-        FileNotFoundError, match=r"no published run 'nothing': .* in a checkout of the repo"
-    ) as e:
+    with pytest.raises(FileNotFoundError, match=r"no published run 'nothing': .* in a checkout$") as e:
         gan.published("nothing")
     assert "\n" not in str(e.value)
-    (tmp_path / "book/results").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match=r"no book/results/nothing/run\.json here or above$"):
-        gan.published("nothing")
 
 
 def test_parameters_that_a_notebook_lacks_are_refused():
@@ -269,7 +264,7 @@ def test_a_flag_of_the_library_is_one_of_the_command_line(tmp_path, capsys):
     assert main(["train", "digits", *TINY, "--out", folder]) == 0
     capsys.readouterr()
     assert main(["train", "digits", "--out", folder]) == 2
-    assert "or --overwrite;" in capsys.readouterr().err
+    assert "or --overwrite\n" in capsys.readouterr().err
     assert main(["train", "digits", *TINY, "--out", folder, "--average", "0.99"]) == 2
     assert capsys.readouterr().err == f"gan: {folder} has no average of decay 0.99; it has [0.0]\n"
 

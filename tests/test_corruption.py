@@ -17,7 +17,7 @@ from reliability import limited, peak_memory, record
 from scipy.io import savemat
 
 import gan
-from gan import saving
+from gan import keeping
 from gan.book.publishing import publish
 from gan.keeping import film_of
 from gan.runs import Run
@@ -39,7 +39,7 @@ def folders(tmp_path_factory):
     """Twice, of two seeds: a run in training, a published one, and folders with data in all their forms."""
     root = tmp_path_factory.mktemp("corruption")
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="ignore"):
-        patch.setattr(saving, "SAVE_EVERY", 0.0)  # so that there is a checkpoint before the last
+        patch.setattr(keeping, "SAVE_EVERY", 0.0)  # so that there is a checkpoint before the last
         for seed in (0, 1):
             recipe = gan.recipe("digits", **SMALL, ema=0.9, seed=seed)
             run = gan.train(recipe, root / f"run{seed}", progress=False)

@@ -70,7 +70,7 @@ def progress(folder: Path) -> Progress:
     found = [(0, 0)]
     for path in folder.glob("*.pt"):
         with suppress(ValueError):  # damaged
-            state = gan.runs.read_state(path)
+            state = gan.runs.read_checkpoint(path).state
             found.append((len(state["history"]), state["epoch"].get("done", 0)))
     return max(found)
 

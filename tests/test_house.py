@@ -13,7 +13,7 @@ MODULES = sorted(GAN.glob("*.py"))
 ORDER = (
     *("objective", "theory", "certified", "symbolic", "durable", "files", "sources"),
     *("data", "layers", "nets", "algorithm1", "toy", "recipes", "engine", "parzen"),
-    *("runs", "keeping", "saving", "training", "stacked", "tasks", "sweep", "__init__", "__main__"),
+    *("runs", "keeping", "training", "stacked", "tasks", "sweep", "__init__", "__main__"),
 )
 """No module imports one that stands after it."""
 
@@ -50,10 +50,10 @@ def test_the_library_alone_brings_in_nothing_that_draws():
 
 
 ROOMS = {
-    **dict.fromkeys(("files", "durable", "saving", "sources"), "trust"),
+    **dict.fromkeys(("files", "durable", "sources"), "trust"),
     **dict.fromkeys(("sweep", "stacked", "tasks"), "sweeps"),
 }
-MOST = {"house": 3319, "trust": 732, "sweeps": 556}
+MOST = {"house": 3600, "trust": 420, "sweeps": 556}
 """Lines in all: of the library itself, of what reads, checks and keeps files, of sweeps.
 
 Trust was to have 250 and sweeps 300; both numbers may fall, and not rise.

@@ -73,7 +73,7 @@ def test_a_checkpoint_of_a_later_format_is_refused_in_one_line(old):
     torch.save(torch.load(path, weights_only=True) | {"format": 99}, path)
     recipe = gan.recipe("digits")
     for load in (lambda: gan.Run.load(old / "run"), lambda: train(recipe, old / "run")):
-        with pytest.raises(ValueError, match=r"has format 99, .* up to 3: go on with a newer one") as e:
+        with pytest.raises(ValueError, match=r"has format 99, .* up to 3: take a newer one") as e:
             load()
         assert "\n" not in str(e.value) and path.exists()
 
@@ -117,7 +117,7 @@ def test_a_part_put_back_gives_the_state_it_was_given(name):
         torch.nn.init.normal_(generator.layers[0].weight)
         part.follow()
     elif name == "history":
-        part.add(torch.arange(5.0), 0.5)
+        part.append({"epoch": 1, "value": 0.5})
     elif name == "film":
         part.take(3, generator)
         part.take(4, generator)  # not one of FILMED
@@ -131,7 +131,7 @@ def test_a_part_put_back_gives_the_state_it_was_given(name):
         assert torch.equal(torch.rand(5), drawn)
     elif name == "averages":
         for decay in part:
-            assert_same_weights(other[decay].module, part[decay].module)
-            assert other[decay].updates == part[decay].updates == 2
+            assert_same_weights(other[decay], part[decay])
+            assert other.updates[decay] == part.updates[decay] == 2
     else:
         assert all(map(np.array_equal, other, part)) and len(other) == len(part) == 1

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from test_training import Interrupt, assert_rounded, assert_same_weights, tiny, train
 
 import gan
-from gan import algorithm1, durable, keeping, layers, saving, training
+from gan import algorithm1, durable, keeping, layers, training
 from gan.__main__ import main
 from gan.book import ablation, places, publishing, started
 
@@ -26,7 +26,7 @@ FIELDS = {"d_init": 0.5, "learning_rate": 1.0, "momentum_epochs": 8}
 def stopped(tmp_path, monkeypatch):
     """A run of six epochs that was stopped in its fourth."""
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(saving, "SAVE_EVERY", 0.0)
+        patch.setattr(keeping, "SAVE_EVERY", 0.0)
         interrupt = Interrupt(algorithm1.ITERATIONS["simultaneous"], 14)
         patch.setitem(algorithm1.ITERATIONS, "simultaneous", interrupt)
         train(tiny(epochs=6, **FIELDS), tmp_path / "stopped")
@@ -90,7 +90,7 @@ def test_a_run_starts_from_the_very_weights(stopped, tmp_path):
         seen[epoch] = players
 
     recipe = tiny(epochs=4, **FIELDS)
-    state = keeping.known_state(there, iterations=4)
+    state = keeping.beginning(start, recipe, gan.data.load("digits")).state
     assert_same_weights(there.generator, stopped.generator, assert_rounded)
     players = training.make_players(recipe, gan.data.load("digits").x_train, torch.device("cpu"))
     players.generator.load_state_dict(state["generator"])
@@ -112,12 +112,12 @@ def test_what_can_not_be_gone_on_from_is_one_line_and_leaves_nothing(stopped, tm
         (
             "stopped",
             {"epochs": 3},
-            "3 epochs already: to go on from it takes epochs=4 or more, not 3",
+            "can't be gone on from: that takes epochs = 4, not 3",
         ),
-        ("stopped", {"epochs": 9, "seed": 1}, "a run of another recipe (seed = 0, not 1)"),
-        ("unstarted", {"epochs": 9}, "no finished epoch"),
+        ("stopped", {"epochs": 9, "seed": 1}, "that takes seed = 0, not 1"),
+        ("unstarted", {"epochs": 9}, "no weights of the generator"),
         ("nowhere", {"epochs": 9}, "nowhere is no run"),
-        ("book/results/bare", {"epochs": 9}, "no weights of the generator (they were not published)"),
+        ("book/results/bare", {"epochs": 9}, "no weights of the generator"),
     ):
         recipe = tiny(**FIELDS | options)
         with pytest.raises((ValueError, FileNotFoundError)) as error:

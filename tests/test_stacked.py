@@ -53,9 +53,9 @@ def test_games_in_one_batch_are_those_one_by_one(tmp_path, game):
     for i, recipe in enumerate(made):
         run, ours = alone(recipe, tmp_path / f"a{i}"), gan.Run.load(folders[i])
         assert ours.finished and ours.recipe == recipe and ours.record["stacked"] == 3
-        assert_close(runs.read_checkpoint(folders[i]), runs.read_checkpoint(run.folder))
-        state = runs.read_checkpoint(run.folder)["generator"]
-        other = runs.read_checkpoint(tmp_path / f"b{(i + 1) % 3}")["generator"]
+        assert_close(gan.Run.load(folders[i]).state, gan.Run.load(run.folder).state)
+        state = gan.Run.load(run.folder).state["generator"]
+        other = gan.Run.load(tmp_path / f"b{(i + 1) % 3}").state["generator"]
         assert any((state[key] - other[key]).abs().max() > 1e-2 for key in state)  # seeds are not alike
         size = (folders[i] / runs.CHECKPOINT).stat().st_size
         assert size < 1.2 * (run.folder / runs.CHECKPOINT).stat().st_size  # holds no other game's
@@ -65,7 +65,7 @@ def test_a_game_is_the_same_whatever_stands_beside_it(tmp_path):
     orders = (3, 0, 7), (7, 3), (0, 1, 2, 3, 4)
     for order in orders:
         stacked.train(recipes("sgd", order), [tmp_path / f"{order}-{seed}" for seed in order], device="cpu")
-    first, *others = (runs.read_checkpoint(tmp_path / f"{order}-3") for order in orders)
+    first, *others = (gan.Run.load(tmp_path / f"{order}-3").state for order in orders)
     for other in others:
         assert_close(other, first)
 
@@ -85,7 +85,7 @@ def test_one_that_diverges_is_left_out_and_stops_no_other(tmp_path, monkeypatch)
     assert [folder.exists() for folder in folders] == [True, False, True]
     for i in (0, 2):
         run = alone(made[i], tmp_path / f"a{i}")
-        assert_close(runs.read_checkpoint(folders[i]), runs.read_checkpoint(run.folder))
+        assert_close(gan.Run.load(folders[i]).state, gan.Run.load(run.folder).state)
 
 
 def test_what_is_stopped_stands_at_its_epochs_end_and_goes_on_alone(tmp_path):
@@ -100,7 +100,7 @@ def test_what_is_stopped_stands_at_its_epochs_end_and_goes_on_alone(tmp_path):
     assert [len(gan.Run.load(folder).history) for folder in folders] == [2] * 3
     alone(made[1], folders[1])
     run = alone(made[1], tmp_path / "a")
-    assert_close(runs.read_checkpoint(folders[1]), runs.read_checkpoint(run.folder))
+    assert_close(gan.Run.load(folders[1]).state, gan.Run.load(run.folder).state)
 
 
 @pytest.mark.parametrize(

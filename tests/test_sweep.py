@@ -12,7 +12,6 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
-from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -36,7 +35,7 @@ NAME = sweep.training("digits", {}, {field: value for field, (value,) in LONG.it
 
 def hurry():
     """Look, and write a checkpoint, after every epoch: in a worker."""
-    gan.saving.Checkpoints.due, gan.sweep.LOOK = lambda self, end: end, 0.0
+    gan.keeping.Checkpoints.due, gan.sweep.LOOK = lambda self, end: end, 0.0
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,7 @@ def assert_equal(folder, run, within=0.0):
 
     ``within`` is what the rounding of sums may do where seeds are trained in one batch.
     """
-    ours, theirs = (runs.read_checkpoint(Path(one)) for one in (folder, run.folder))
+    ours, theirs = (runs.Run.load(one).state for one in (folder, run.folder))
     assert torch.equal(ours["random"]["cpu"], theirs["random"]["cpu"])
     for part in ("generator", "discriminator"):
         for key, value in ours[part].items():

@@ -1,5 +1,6 @@
 """What the notebooks show of the measured speeds: numbers as they were written, goals judged by them."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -258,7 +259,7 @@ def test_sharpness_stands_beside_the_figure_of_the_same_weights(alone):
     run = gan.train(gan.recipe("digits", epochs=1), alone / "run", averages=[0.9], progress=False)
     recipe = run.recipe.model_copy(update={"ema": 0.9})
     metrics = {"parzen": FIGURE | {"mean": 8.0}, "parzen_last": FIGURE | {"mean": 4.0}}
-    run = gan.Run(run.folder, recipe, run.record | {"metrics": metrics}, run.history)
+    run = dataclasses.replace(run, recipe=recipe, record=run.record | {"metrics": metrics})
     publish_yardsticks(alone, train=17.0, blurred=20.0, **{"k-means": 19.0})
     table = tables.sharpness_table([run], tables.yardsticks("mnist")).set_index("样本的来源")
     assert table["对数似然（纳特）"].tolist() == ["17.0", "20.0", "19.0", "4.0", "8.0"]

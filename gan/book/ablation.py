@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import data, durable, files, parzen, runs
-from ..keeping import differing
 from ..recipes import Recipe, parse
 from ..recipes import recipe as preset
+from ..runs import differing
 from ..training import Game, train
 from . import places
 

@@ -15,12 +15,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import data, durable
-from ..keeping import differing, film_of
+from ..keeping import film_of
 from ..layers import pack, save_weights, unpack
 from ..nets import Generator
 from ..parzen import estimate
 from ..recipes import Recipe
-from ..runs import BEFORE, HISTORY, RECORD, WITHIN, Run, write_record
+from ..runs import BEFORE, HISTORY, RECORD, WITHIN, Run, differing
 from . import figures, places, started
 
 LARGEST = 6_000_000  # bytes of a published network, more is not kept
@@ -143,7 +143,7 @@ def _write(
             path.unlink()
     for which, picture in pictures.items():
         Image.fromarray(picture).save(part / f"{which}.png", optimize=True)
-    write_record(part, run.record | found)
+    durable.write_json(part / RECORD, run.record | found)
     run.history.to_csv(part / HISTORY, index=False, float_format="%.6g")
     durable.write_sums(part)
 
