@@ -1,31 +1,35 @@
-"""The data sets of §5 and a reader's own, as uint8 arrays; and nearest training examples."""
+"""The data sets of §5 and a reader's own, as uint8 arrays, read and checked, or downloaded."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import math
 import os
+import struct
+import tempfile
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
-from . import files, sources
+from . import durable, files
 
-SHAPES: dict[str, tuple[int, ...]] = {
-    "mnist": (1, 28, 28),
-    "tfd": (1, 48, 48),
-    "faces": (1, 48, 48),
-    "cifar10": (3, 32, 32),
-    "digits": (1, 8, 8),
-}
+SHAPES: dict[str, tuple[int, ...]] = {"mnist": (1, 28, 28), "tfd": (1, 48, 48), "faces": (1, 48, 48)}
+SHAPES |= {"cifar10": (3, 32, 32), "digits": (1, 8, 8)}
 """Channels, height and width of each data set's images, as G makes them; a target's dimensions."""
-MADE: dict[str, Callable[[], Dataset]] = {}  # what needs no file; `gan.toy` adds its targets here and above
-GCN = 55.0  # the norm of a normalised image
+GCN = 55.0  # the norm of a normalised image. Source: the authors' CIFAR-10 configuration
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+IDX = [*zip(KEYS, ("train-images", "train-labels", "t10k-images", "t10k-labels"), strict=True)]
+Arrays = dict[str, NDArray]
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 of all images and labels: which data a run saw."""
         digest = hashlib.sha256()
-        for key in (*sources.KEYS, "x_valid"):
+        for key in (*KEYS, "x_valid"):
             if (array := getattr(self, key)) is not None:
                 digest.update(f"{key} {array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).data)
@@ -93,10 +97,151 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, fold: int = 
         raise FileNotFoundError(f"there is no data folder {folder}: name one that is there, or make it first")
     if not shape and not path.is_file():
         raise ValueError(f"there is no data set {name!r}; there are: {', '.join(SHAPES)}, and no {path}")
-    arrays = sources.read(name, path, shape, fold)
+    arrays = _read(name, path, shape, fold)
     if (brightest := min(arrays["x_train"].max(), arrays["x_test"].max())) < 128:
         warnings.warn(f"{path}: its brightest pixel is {brightest} of 255: scale the images", stacklevel=2)
     return Dataset(name, **arrays)
+
+
+def _read(name: str, path: Path, shape: tuple[int, ...] | None, fold: int = 0) -> Arrays:
+    """The arrays of a `gan.data.Dataset`; ``shape`` is (channels, height, width), of own images None."""
+    idx = {key: sorted(filter(Path.is_file, path.parent.glob(f"{part}[-.]idx?-*"))) for key, part in IDX}
+    if name == "tfd":
+        arrays = _read_tfd(path, fold)
+    elif name == "mnist" and not path.is_file() and all(idx.values()):
+        path, arrays = path.parent, {key: _read_idx(found[0]) for key, found in idx.items()}
+    else:
+        if not path.is_file():
+            _fetch(name, path, shape)
+        arrays = _read_npz(path, KEYS if shape else ("x_train", "x_test"))
+    _check(arrays, path, shape)
+    return arrays
+
+
+def _check(arrays: Arrays, path: Path, shape: tuple[int, ...] | None) -> None:
+    """ValueError unless all images are uint8, of one shape and with a label each; own ones need none."""
+    one, right = arrays["x_train"].shape[1:], "(n, height, width) or (n, height, width, 3), all of one size"
+    if shape:
+        one = shape[1:] if shape[0] == 1 else (*shape[1:], shape[0])
+        right = f"(n, {str(one)[1:]}"
+    for part in ("train", "test"):
+        x = arrays[f"x_{part}"]
+        y = arrays.get(f"y_{part}", np.full(x.shape[:1], -1))
+        fits = x.shape[1:] == one and (x.ndim == 3 or x.shape[3:] == (3,))
+        if x.dtype != np.uint8 or not fits or not x.size:
+            raise ValueError(f"{path}: x_{part} is {x.dtype} {x.shape}; it must be uint8 {right}")
+        if y.dtype.kind not in "iu" or y.shape != x.shape[:1]:
+            raise ValueError(f"{path}: y_{part} is {y.dtype} {y.shape}; it must be {len(x)} integers")
+        least, largest = map(np.min_scalar_type, (y.min(), y.max()))  # so that equal ones have one digest
+        arrays[f"y_{part}"] = y.astype(np.result_type(least, largest))
+
+
+def _read_npz(path: Path, needed: tuple[str, ...]) -> Arrays:
+    """The arrays in ``path``, which has at least those that are ``needed``."""
+    with files.reading(path), files.open_zip(path) as archive:
+        names = archive.namelist()
+        if missing := [key for key in needed if f"{key}.npy" not in names]:
+            raise ValueError(f"{path} has no {', '.join(missing)}: it must hold {', '.join(needed)}")
+        return {key: _read_npy(archive, f"{key}.npy") for key in KEYS if f"{key}.npy" in names}
+
+
+def _read_npy(archive: zipfile.ZipFile, name: str) -> NDArray:
+    """The array ``name``, which takes memory once its header tells of as many bytes as there are."""
+    with archive.open(name) as member:
+        npy.read_magic(member)
+        shape, _, dtype = npy.read_array_header_1_0(member)  # a ValueError where its version is another
+        there = archive.getinfo(name).file_size - member.tell()
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != there:
+            raise ValueError(f"{name} is {dtype} {shape} by its header, and has {there} bytes")
+        member.seek(0)
+        return npy.read_array(member, allow_pickle=False)
+
+
+def _read_idx(path: Path) -> NDArray[np.uint8]:
+    """One of MNIST's own files: 0, 0, 8, the number of axes, their lengths in four bytes each, the values."""
+    axes = 3 if "images" in path.name else 1
+    with files.reading(path), (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        if file.read(4) != bytes([0, 0, 8, axes]):
+            raise ValueError(f"it does not begin with the bytes 0, 0, 8, {axes}")
+        lengths = struct.unpack(f">{axes}I", file.read(4 * axes))
+        files.check_size(path, math.prod(lengths))
+        return np.frombuffer(bytearray(file.read(math.prod(lengths) + 1)), np.uint8).reshape(lengths)
+
+
+def _read_tfd(path: Path, fold: int) -> Arrays:
+    """Fold ``fold`` of TFD; in its folds (n, 5) 0 is unlabeled, 1 to train, 2 to validate and 3 to test."""
+    from scipy.io import loadmat
+
+    if not path.is_file():
+        raise FileNotFoundError(f"tfd: there is no {path}, and it is not public; the recipe faces needs none")
+    with files.reading(path):
+        _check_mat(path)
+        found = loadmat(path, variable_names=("images", "labs_ex", "folds"))
+        images, labels, parts = found["images"], found["labs_ex"].ravel(), found["folds"]
+        unlabeled, valid, test = (parts[:, fold] == part for part in (0, 2, 3))
+        arrays = {"x_train": images[unlabeled], "y_train": labels[unlabeled]}
+        return arrays | {"x_test": images[test], "y_test": labels[test], "x_valid": images[valid]}
+
+
+def _check_mat(path: Path) -> None:
+    """ValueError unless ``path`` is MATLAB 5's, as PCs write it, and may be unpacked."""
+    with path.open("rb") as file:
+        if file.read(128)[124:] != b"\0\1IM":
+            raise ValueError("it is no MATLAB 5 file")
+        size = 0
+        while tag := file.read(8):
+            kind, left = struct.unpack("<II", tag)
+            unpack = zlib.decompressobj().decompress
+            while left and (piece := file.read(min(left, 2**14))):
+                left -= len(piece)
+                size += len(unpack(piece)) if kind == 15 else 0
+                files.check_size(path, size)
+
+
+def _fetch(name: str, path: Path, shape: tuple[int, ...] | None) -> None:
+    """Download ``name`` and write it to ``path``, whole or not at all; one process does, and others wait."""
+    scratch = path.with_name(f".{name}.part")
+    try:
+        with durable.locked(scratch), tempfile.TemporaryDirectory(".part", ".", scratch) as inner:
+            if not path.exists():
+                _check(arrays := DOWNLOADS[name](inner), path, shape)
+                with durable.whole(path) as part, part.open("wb") as file:
+                    np.savez_compressed(file, allow_pickle=False, **arrays)
+    except Exception as error:
+        if path.is_file():  # by now, from the process that this one waited for
+            return
+        said = f"{name}: there is no {path}, and it can't be downloaded ({' '.join(str(error).split())})"
+        raise FileNotFoundError(f"{said}: set GAN_DATA_DIR to a folder that has it") from None
+
+
+def _download(kind: str, folder: str) -> Arrays:
+    """torchvision's data set ``kind``."""
+    from torchvision import datasets
+
+    train, test = (getattr(datasets, kind)(folder, train=part, download=True) for part in (True, False))
+    return dict(zip(KEYS, map(np.asarray, (train.data, train.targets, test.data, test.targets)), strict=True))
+
+
+def _download_faces(folder: str) -> Arrays:
+    """Labeled Faces in the Wild, not aligned: the middle 84 × 84 pixels, grey, made 48 × 48."""
+    from sklearn.datasets import fetch_lfw_people
+
+    middle = slice(92, 176), slice(83, 167)
+    faces = fetch_lfw_people(data_home=folder, funneled=False, slice_=middle, resize=48 / 84)
+    x, who = np.round(faces.images * 255).astype(np.uint8), faces.target
+    # people in a random order; 12 000 pictures train, those of the people left over test
+    place = np.argsort(np.random.default_rng(0).permutation(who.max() + 1))
+    order = np.argsort(place[who], kind="stable")
+    train, rest = order[:12_000], order[12_000:]
+    test = rest[~np.isin(who[rest], who[train])]
+    return {"x_train": x[train], "y_train": who[train], "x_test": x[test], "y_test": who[test]}
+
+
+DOWNLOADS: dict[str, Callable[[str], Arrays]] = {
+    "mnist": lambda folder: _download("MNIST", folder),
+    "cifar10": lambda folder: _download("CIFAR10", folder),
+    "faces": _download_faces,
+}
 
 
 def folds(name: str) -> int:
@@ -122,23 +267,18 @@ def gcn(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Global contrast normalisation: each image less its mean, brought to the Euclidean norm GCN.
 
     (n, …) -> the same, with what was taken away: means and norms, both (n,). An even image becomes 0.
-    Source: the authors' CIFAR-10 configuration, norm 55.
     """
-    first = x.flatten(1)[:, 0]  # an even image's mean, which a plain sum would round
-    mean = first + (x - _each(first, x)).flatten(1).mean(1)
-    centred = x - _each(mean, x)
-    norms = centred.flatten(1).norm(dim=1)
-    return centred * _each(GCN / norms.clamp_min(1e-8), x), mean, norms
+    pixels = x.flatten(1)
+    first = pixels[:, :1]  # an even image's mean, which a plain sum would round
+    mean = first + (pixels - first).mean(1, keepdim=True)
+    centred = pixels - mean
+    norms = centred.norm(dim=1, keepdim=True)
+    return (centred * (GCN / norms.clamp_min(1e-8))).view_as(x), mean[:, 0], norms[:, 0]
 
 
 def gcn_inverse(x: Tensor, mean: Tensor, norms: Tensor) -> Tensor:
     """The images (n, …) that `gcn` made ``x``, ``mean`` and ``norms`` of."""
-    return x * _each(norms / GCN, x) + _each(mean, x)
-
-
-def _each(values: Tensor, x: Tensor) -> Tensor:
-    """One value for each image of ``x``, to multiply it or add to it."""
-    return values.view(-1, *[1] * (x.ndim - 1))
+    return (x.flatten(1) * (norms / GCN)[:, None] + mean[:, None]).view_as(x)
 
 
 def as_samples(x: NDArray, scaling: str) -> NDArray[np.float32]:
@@ -155,15 +295,13 @@ def prepare(x: Tensor, scaling: str) -> Tensor:
 
 
 def nearest(queries: NDArray, pool: NDArray) -> NDArray[np.intp]:
-    """For each of ``queries`` (n, …) the index of its Euclidean nearest in ``pool`` (m, …); (n,).
-
-    Matrix products find the eight nearest of each, whose distances are then taken in float64.
-    """
+    """For each of ``queries`` (n, …) the index of its Euclidean nearest in ``pool`` (m, …); (n,)."""
     flat = (np.require(a.reshape(len(a), -1), np.float32, ["C", "W"]) for a in (queries, pool))
     x, points = map(torch.from_numpy, flat)
     norms = torch.linalg.vector_norm(points, dim=1).square_()
     found = []
     for block in x.split(max(1, 2**24 // max(len(points), 8 * points.shape[1]))):
+        # float32 products find eight candidates, whose distances are taken in float64
         near = torch.addmm(norms, block, points.T, alpha=-2).topk(min(8, len(points)), largest=False).indices
         exact = (block[:, None].double() - points[near]).square().sum(-1)
         found.append(near.gather(1, exact.argmin(1, keepdim=True))[:, 0])
@@ -179,4 +317,4 @@ def _digits() -> Dataset:
     return Dataset("digits", x[:1500], y[:1500], x[1500:], y[1500:])
 
 
-MADE["digits"] = _digits
+MADE: dict[str, Callable[[], Dataset]] = {"digits": _digits}  # need no file; `gan.toy` adds its targets

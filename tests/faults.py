@@ -247,7 +247,7 @@ def fetch(root: Path) -> Any:
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (60, 28, 28), dtype=np.uint8), np.arange(60) % 10
     arrays = {"x_train": x, "y_train": y, "x_test": x[:10], "y_test": y[:10]}
-    gan.sources.DOWNLOADS["mnist"] = lambda folder: arrays
+    gan.data.DOWNLOADS["mnist"] = lambda folder: arrays
     return gan.data.load("mnist", root).digest
 
 

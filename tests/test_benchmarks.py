@@ -16,7 +16,7 @@ import torch
 from sklearn.neighbors import KernelDensity
 
 import gan
-from gan import data, engine, parzen, sources
+from gan import data, engine, parzen
 from gan.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,7 +29,7 @@ def quick(tmp_path, monkeypatch):
     def no_network(scratch):
         raise RuntimeError("no network")
 
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", no_network)
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", no_network)
     monkeypatch.setattr(engine, "_compiler_works", lambda device: False)
     monkeypatch.setattr(bench, "CHUNK", 0.01)
     return ["--rounds", "1", "--device", "cpu", "--data-dir", str(tmp_path)]

@@ -19,7 +19,7 @@ from scipy.io import savemat
 from torchvision.datasets import MNIST
 
 import gan
-from gan import data, sources
+from gan import data
 from gan.__main__ import main
 from gan.keeping import film_of
 
@@ -98,10 +98,10 @@ def test_a_pickle_is_not_unpacked(tmp_path, arrays):
 
 
 def test_a_download_is_checked_written_whole_and_used_again(tmp_path, arrays, monkeypatch):
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", lambda scratch: arrays)
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", lambda scratch: arrays)
     first = gan.data.load("mnist", tmp_path)
     assert os.listdir(tmp_path) == ["mnist.npz"]
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", lambda scratch: pytest.fail("downloaded twice"))
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", lambda scratch: pytest.fail("downloaded twice"))
     assert gan.data.load("mnist", tmp_path).digest == first.digest
 
 
@@ -112,7 +112,7 @@ def fail(scratch):
 
 @pytest.mark.parametrize("download", [fail, lambda scratch: {"x_train": np.zeros(3)}])
 def test_a_failed_download_leaves_nothing_and_says_what_to_do(tmp_path, monkeypatch, download):
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", download)
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", download)
     with pytest.raises(FileNotFoundError) as error:
         gan.data.load("mnist", tmp_path)
     message = str(error.value)
@@ -130,7 +130,7 @@ def test_of_many_that_lack_a_data_set_one_downloads_it(tmp_path, arrays, monkeyp
         time.sleep(0.3)
         return dict(arrays)
 
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", download)
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", download)
     with ThreadPoolExecutor(4) as pool:
         read = [*pool.map(lambda _: gan.data.load("mnist", tmp_path).digest, range(4))]
     assert len({*read}) == 1 == len(asked) and os.listdir(tmp_path) == ["mnist.npz"]
@@ -139,7 +139,7 @@ def test_of_many_that_lack_a_data_set_one_downloads_it(tmp_path, arrays, monkeyp
 def test_the_cache_is_in_the_home_folder_where_nothing_else_is_said(tmp_path, arrays, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("GAN_DATA_DIR", raising=False)
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", lambda scratch: arrays)
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", lambda scratch: arrays)
     gan.data.load("mnist")
     assert (tmp_path / ".cache/gan/mnist.npz").exists()
 
@@ -318,7 +318,7 @@ def test_equal_labels_have_one_digest_whatever_their_type(tmp_path, arrays, monk
         assert np.array_equal(read.y_test, arrays["y_test"])
         digests.add(read.digest)
     (tmp_path / "mnist.npz").unlink()
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", lambda scratch: arrays)
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", lambda scratch: arrays)
     digests.add(gan.data.load("mnist", tmp_path).digest)
     assert len(digests) == 1
     arrays["y_test"][3] += 1
@@ -394,7 +394,7 @@ def test_a_mistyped_folder_is_said_and_not_made(tmp_path, monkeypatch, how, what
     if what == "is a file":
         folder.write_text("")
     monkeypatch.setenv("GAN_DATA_DIR", str(folder if how == "variable" else tmp_path))
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", lambda scratch: pytest.fail("downloaded"))
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", lambda scratch: pytest.fail("downloaded"))
     with pytest.raises(FileNotFoundError) as error:
         gan.data.load(name, folder if how == "argument" else None)
     assert str(error.value).startswith(f"there is no data folder {folder}: ")
@@ -405,7 +405,7 @@ def test_without_a_home_what_needs_no_file_works_and_the_rest_says_so(tmp_path, 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GAN_DATA_DIR", raising=False)
     monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as it is where nobody knows the home
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", lambda scratch: pytest.fail("downloaded"))
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", lambda scratch: pytest.fail("downloaded"))
     assert len(gan.data.load("digits").x_test) == 297
     with pytest.raises(FileNotFoundError, match=r"there is no data folder ~/\.cache/gan"):
         gan.data.load("mnist")
@@ -448,7 +448,7 @@ def write_idx(folder, arrays, dot="-", zipped=False):
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("dot", "-.")
 def test_mnists_own_files_are_read_and_not_written_anew(tmp_path, arrays, monkeypatch, zipped, dot):
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", lambda scratch: pytest.fail("downloaded"))
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", lambda scratch: pytest.fail("downloaded"))
     write_idx(tmp_path, arrays, dot, zipped)
     before = sorted(tmp_path.rglob("*"))
     read = gan.data.load("mnist", tmp_path)
@@ -496,7 +496,7 @@ def cut_gz(path):
     ],
 )
 def test_mnists_own_files_are_checked(tmp_path, arrays, monkeypatch, spoil, words):
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", lambda scratch: pytest.fail("downloaded"))
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", lambda scratch: pytest.fail("downloaded"))
     write_idx(tmp_path, arrays)
     spoil(tmp_path / "t10k-labels-idx1-ubyte")
     with pytest.raises(ValueError) as error:
@@ -507,7 +507,7 @@ def test_mnists_own_files_are_checked(tmp_path, arrays, monkeypatch, spoil, word
 
 
 def test_three_of_mnists_files_are_not_mnist(tmp_path, arrays, monkeypatch):
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", fail)
+    monkeypatch.setitem(data.DOWNLOADS, "mnist", fail)
     write_idx(tmp_path, arrays)
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(FileNotFoundError, match=r"there is no .*mnist\.npz, and it can't be downloaded"):

@@ -11,7 +11,7 @@ import pytest
 GAN = Path(__file__).resolve().parents[1] / "gan"
 MODULES = sorted(GAN.glob("*.py"))
 ORDER = (
-    *("objective", "theory", "certified", "symbolic", "durable", "files", "sources"),
+    *("objective", "theory", "certified", "symbolic", "durable", "files"),
     *("data", "layers", "nets", "algorithm1", "toy", "recipes", "engine", "parzen"),
     *("runs", "keeping", "training", "stacked", "tasks", "sweep", "__init__", "__main__"),
 )
@@ -38,8 +38,8 @@ def test_a_module_imports_only_what_stands_before_it(path):
 
 
 def test_data_and_theory_need_no_networks():
-    for name in ("objective", "theory", "certified", "symbolic", "files", "sources", "data"):
-        assert imported(GAN / f"{name}.py") & {*ORDER} <= {"durable", "files", "sources"}
+    for name in ("objective", "theory", "certified", "symbolic", "files", "data"):
+        assert imported(GAN / f"{name}.py") & {*ORDER} <= {"durable", "files"}
 
 
 @pytest.mark.slow
@@ -50,7 +50,7 @@ def test_the_library_alone_brings_in_nothing_that_draws():
 
 
 ROOMS = {
-    **dict.fromkeys(("files", "durable", "sources"), "trust"),
+    **dict.fromkeys(("files", "durable"), "trust"),
     **dict.fromkeys(("sweep", "stacked", "tasks"), "sweeps"),
 }
 MOST = {"house": 3600, "trust": 420, "sweeps": 556}

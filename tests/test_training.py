@@ -380,7 +380,7 @@ def test_mnist_without_a_file_or_a_network_leaves_no_folder(tmp_path, monkeypatc
     def no_network(scratch):
         raise RuntimeError("no network")
 
-    monkeypatch.setitem(gan.sources.DOWNLOADS, "mnist", no_network)
+    monkeypatch.setitem(gan.data.DOWNLOADS, "mnist", no_network)
     with pytest.raises(FileNotFoundError, match=r"mnist\.npz"):
         train(gan.recipe("mnist"), tmp_path / "run", data_dir=tmp_path)
     assert not (tmp_path / "run").exists()
