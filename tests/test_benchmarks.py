@@ -55,7 +55,7 @@ def test_a_row_is_measured_and_written(quick, tmp_path, capsys):
     [
         (["nothing"], "there is no row nothing; there are: pytorch_gan, mnist, parzen, nearest"),
         (["--peer", "nowhere/gan.py"], "--peer nowhere/gan.py is no file"),
-        (["--device", "gpu"], "--device 'gpu'"),
+        (["--device", "gpu"], "device = 'gpu'"),
     ],
 )
 def test_what_the_benchmark_cannot_do_is_one_line(tmp_path, monkeypatch, capsys, arguments, words):
