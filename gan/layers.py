@@ -147,8 +147,8 @@ class Deconv(nn.Module):
         super().__init__()
         side = (shape[-1] - kernel) // stride + 1
         if side < 1 or [*shape[1:]] != [(side - 1) * stride + kernel] * 2:
-            sides = f"a side is {kernel} + a multiple of {stride} pixels"
-            raise ValueError(f"g_deconv = {(maps, kernel, stride)} makes no images of shape {shape}: {sides}")
+            but = f"but square ones of {kernel} + a multiple of {stride} pixels"
+            raise ValueError(f"g_deconv = {(maps, kernel, stride)} makes no images of shape {shape} {but}")
         self.maps = maps, side, side
         self.conv = start(nn.ConvTranspose2d(maps, shape[0], kernel, stride, bias=False), init)
         self.bias = nn.Parameter(torch.zeros(*shape))
