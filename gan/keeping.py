@@ -210,8 +210,7 @@ def begin(
         os.replace(before.folder / BEFORE, before.folder / CHECKPOINT)
     if whole and engine == "auto" and works(last["engine"], device):
         engine = last["engine"]
-    updates = recipe.epochs * iterations(recipe, dataset.split(recipe.valid)[0])
-    now["engine"] = choose(engine, device, updates)
+    now["engine"] = choose(engine, device, recipe.epochs * iterations(recipe, dataset.split(recipe.valid)[0]))
     if not before:
         return now
     kept = {key: value for key, value in before.record.items() if key not in ("metrics", "film", "weights")}
@@ -232,7 +231,7 @@ class Checkpoints:
         self.ended, self.last, self.took = keep, time.monotonic(), 0.0
 
     def due(self, end: bool) -> bool:
-        """Whether to save now, within an epoch or at its ``end``: the first one, and one after the former."""
+        """Whether to save now: after a time, or at the ``end`` of an epoch where the last was not at one."""
         wait = SAVE_EVERY * (1 if end else 2) * max(1, self.took / SAVED_IN)
         return (end and not self.ended) or time.monotonic() - self.last > wait
 

@@ -117,14 +117,13 @@ class Game:
         played = {name: getattr(self.players, name) for name in PLAYERS}
         return played | {name: getattr(self, name) for name in BESIDE}
 
-    def end_epoch(self) -> dict[str, float]:
+    def end_epoch(self) -> None:
         """Add the row of the epoch under way, whose updates are done, to the history, and film it."""
         means = average([self.epoch.sums / self.epoch.done])[0].tolist()
-        row = {"epoch": len(self.history) + 1, **dict(zip(STATISTICS, means, strict=True))}
-        self.history.append(row | {"seconds": self.epoch.seconds})
+        found = dict(zip(STATISTICS, means, strict=True))
+        self.history.append({"epoch": len(self.history) + 1, **found, "seconds": self.epoch.seconds})
         self.epoch.done = 0
         self.film.take(len(self.history), self.sampler(self.recipe.ema))
-        return row
 
     def trouble(self) -> str:
         """The first loss, gradient, weight or momentum with a NaN or an infinity, in words; "" for none."""
@@ -164,10 +163,11 @@ def play(
                     raise FloatingPointError(origin(trouble, game, make(last)))
                 looked = time.monotonic()
             if end:
-                row = game.end_epoch()
+                game.end_epoch()
                 if after_epoch:
                     after_epoch(epoch, game)
-                bar.set_postfix_str(f"epoch {epoch}, V {row['value']:.3f}, −log 4 {-math.log(4):.3f}")
+                value = game.history[-1]["value"]
+                bar.set_postfix_str(f"epoch {epoch}, V {value:.3f}, −log 4 {-math.log(4):.3f}")
             if saves or must:
                 saver.save(game.parts(), end=end, must=must)
             if signal:
@@ -203,8 +203,7 @@ def steps(game: Game, engine: str) -> Iterator[int]:
                 iterate = None
             under_way.begin(shuffled(len(x)))
         iterate = iterate or iteration(game.players, recipe.updates, engine, game.device)
-        order, done = under_way.order, under_way.done
-        for statistics in updates(iterate, game.players, recipe, x, number, order, done):
+        for statistics in updates(iterate, game.players, recipe, x, number, under_way.order, under_way.done):
             under_way.add(statistics)
             game.averages.follow()
             yield epoch
@@ -263,8 +262,7 @@ def make_players(recipe: Recipe, images: Any, device: torch.device) -> Players:
     g_optimizer, d_optimizer = (make_optimizer(recipe, network) for network in both)
     bf16 = partial(torch.autocast, device.type, torch.bfloat16, cache_enabled=False)
     precision = bf16 if recipe.precision == "bf16" else nullcontext
-    loss = GENERATOR_LOSSES[recipe.loss]
-    return Players(*both, g_optimizer, d_optimizer, loss, precision, recipe.max_norm)
+    return Players(*both, g_optimizer, d_optimizer, GENERATOR_LOSSES[recipe.loss], precision, recipe.max_norm)
 
 
 def second_stage(first: Players, recipe: Recipe, images: Any, device: torch.device) -> Players:
