@@ -26,7 +26,7 @@ import torch
 from . import data, durable, files, parzen
 from .algorithm1 import STATISTICS
 from .engine import describe, processes
-from .layers import load_weights, read_weights, unpack
+from .layers import load_weights, read_weights
 from .nets import Discriminator, Generator, networks
 from .recipes import Recipe, changes, parse, words
 
@@ -122,7 +122,7 @@ class Run:
     def best(self) -> tuple[Generator, int] | None:
         """G as it was when its validation figure was best, and that epoch, where a sweep kept it."""
         if kept := self.state.get("best"):
-            return self._restore(0, "best", unpack(kept["weights"]), kept["epoch"]), kept["epoch"]
+            return self._restore(0, "best", kept["weights"], kept["epoch"]), kept["epoch"]
         for which in ("best", "generator-best"):  # the first as earlier versions kept it
             if (path := self.folder / f"{which}.safetensors").exists():
                 weights, epoch = read_weights(path)

@@ -25,7 +25,7 @@ from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
 from .runs import Run, standing
 
-LOOK_EVERY = 1.0  # seconds between looks whether all is finite; there is one at an epoch's end too
+LOOK_EVERY = 1.0  # seconds, at least, between looks whether all is finite; one is at an epoch's end too
 TOGETHER = 32  # after so many updates, and at an epoch's end, many processes agree on what to do
 PLAYERS = ("generator", "discriminator", "g_optimizer", "d_optimizer")
 BESIDE = ("averages", "history", "film", "best", "epoch", "random")
@@ -145,7 +145,7 @@ def play(
     make: Callable[..., Game], before: Run | None, saver: Checkpoints, after_epoch: Any, progress: bool
 ) -> None:
     """The loop: update by update, to the recipe's last one, of the game that ``make`` makes of a run."""
-    game, looked = make(before), time.monotonic()
+    game, look = make(before), time.monotonic() + LOOK_EVERY
     recipe, game.record = game.recipe, saver.record
     engine, n = runs.latest(game.record)["engine"], iterations(recipe, game.images)
     length = {"total": recipe.epochs * n, "initial": len(game.history) * n + game.epoch.done}
@@ -155,13 +155,14 @@ def play(
             end = game.epoch.done == n
             if processes() > 1 and not end and game.epoch.done % TOGETHER:
                 continue
-            signal, saves, late = tell(lambda: (received[:1], saver.due(end), time.monotonic() - looked))  # noqa: B023
+            signal, saves, looks = tell(lambda: (received[:1], saver.due(end), time.monotonic() > look))  # noqa: B023
             must = bool(signal) or (end and epoch == recipe.epochs)
-            if late > LOOK_EVERY or saves or must or end:
+            if looks or saves or must or end:
+                start = time.monotonic()
                 if trouble := tell(game.trouble):
                     last = tell(partial(standing, saver.folder, recipe)) if saver.keep else before
                     raise FloatingPointError(origin(trouble, game, make(last)))
-                looked = time.monotonic()
+                look = time.monotonic() + LOOK_EVERY * max(1, 200 * (time.monotonic() - start))
             if end:
                 game.end_epoch()
                 if after_epoch:
