@@ -1,6 +1,5 @@
 """Sweeps on a real local cluster: what is done once, goes on elsewhere, fails alone; and their table."""
 
-import _thread
 import inspect
 import json
 import os
@@ -140,15 +139,18 @@ def test_the_run_of_a_killed_worker_moves_and_is_the_same_bit_for_bit(quick, tmp
 
 @pytest.mark.soak
 def test_what_was_stopped_stops_on_the_cluster_too_and_goes_on(quick, tmp_path):
-    after_epoch(tmp_path / "s" / f"{NAME}.json", 3, lambda told: _thread.interrupt_main())
+    longer, name = LONG | {"epochs": [400]}, NAME.replace("epochs=60", "epochs=400")
+    main = threading.main_thread().ident
+    stop = lambda told: signal.pthread_kill(main, signal.SIGINT)  # noqa: E731  # wakes it, as Ctrl-C does
+    after_epoch(tmp_path / "s" / f"{name}.json", 3, stop)
     with pytest.raises(KeyboardInterrupt):
-        sweep.run("digits", LONG, tmp_path / "s", scheduler=quick, **HOW)
-    with FileLock(tmp_path / "s" / NAME / ".lock", timeout=60):  # the worker lets go of it
+        sweep.run("digits", longer, tmp_path / "s", scheduler=quick, **HOW)
+    with FileLock(tmp_path / "s" / name / ".lock", timeout=60):  # the worker lets go of it
         stopped = sweep.load(tmp_path / "s").iloc[0]
-    assert stopped["status"] == "unfinished" and 3 <= stopped["epoch"] < 60
-    table = sweep.run("digits", LONG, tmp_path / "s", scheduler=quick, **HOW)
+    assert stopped["status"] == "unfinished" and 3 <= stopped["epoch"] < 400
+    table = sweep.run("digits", longer, tmp_path / "s", scheduler=quick, **HOW)
     assert table["status"].tolist() == ["finished"] and table["attempts"].tolist() == [2]
-    assert_equal(tmp_path / "s" / NAME, alone(tmp_path / "alone", epochs=60))
+    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=400))
 
 
 @pytest.mark.slow
