@@ -59,7 +59,7 @@ def swept(cluster: Any, workers: int, what: Any, grid: dict[str, Any]) -> dict[s
         client.wait_for_workers(workers)
         client.run(lambda: gan.data.load("digits"))
         start, before = time.perf_counter(), cpu(client)
-        how = {} if callable(what) else {"split": "none"}
+        how: dict[str, Any] = {} if callable(what) else {"split": "none"}
         table = sweep.run(what, grid, folder, scheduler=cluster, progress=False, **how)
         seconds, used = time.perf_counter() - start, cpu(client) - before
     if set(table["status"]) != {"finished"} or set(table["attempts"]) != {1}:

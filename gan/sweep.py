@@ -12,7 +12,6 @@ import os
 import platform
 import re
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
@@ -32,8 +31,7 @@ from .recipes import Recipe
 from .training import train
 
 RECORD = "sweep.json"
-REST = ("epoch", "attempts", "seconds", "worker", "machine", "device", "error")
-LOOK = 1.0  # seconds between a worker's words on a run, and its looks whether the sweep still goes on
+REST = ("attempts", "seconds", "worker", "machine", "error")
 TOGETHER = 8  # seeds in one batch at most, so that something is left for other workers
 ALONE = threading.Lock()  # random numbers are a process's: one run at a time, whatever threads a worker has
 
@@ -72,8 +70,7 @@ def _train(recipe: Recipe, split: str, how: dict[str, Any], folder: Path, look: 
     if split != "none":
         figure = run.estimate(split=split, data_dir=how.get("data_dir"))
         metrics |= {key: figure[key] for key in ("split", "mean", "standard_error", "sigma")}
-    told = {"epoch": len(run.history), "seconds": run.history["seconds"].sum(), "metrics": metrics}
-    return told | {"device": runs.latest(run.record)["device"]}
+    return {"seconds": run.history["seconds"].sum(), "metrics": metrics}
 
 
 def plan(make: Callable[[dict[str, Any]], Task], grid: Mapping[str, Sequence[Any]]) -> list[Task]:
@@ -138,7 +135,7 @@ def run(
         with tqdm(**done, unit="run", disable=not progress, leave=False) as bar:
             if batches:
                 with executor(scheduler, workers, memory, bar) as pool:
-                    submit = partial(pool.submit, perform, folder, retries, how.get("data_dir"))  # type: ignore[call-arg]
+                    submit = partial(pool.submit, perform, folder, retries, how.get("data_dir"))
                     follow(submit, batches, folder, bar)
     return load(folder)
 
@@ -171,9 +168,7 @@ def left(folder: Path, tasks: Sequence[Task]) -> list[list[Task]]:
 
 
 @contextmanager
-def executor(
-    scheduler: Any, workers: int | None, memory: str | None, bar: tqdm
-) -> Iterator[futures.Executor]:
+def executor(scheduler: Any, workers: int | None, memory: str | None, bar: tqdm) -> Iterator[Any]:
     """What runs the tasks: dask's scheduler, or processes of this machine."""
     workers = workers or torch.cuda.device_count() or None
     if find_spec("distributed"):
@@ -201,10 +196,10 @@ def follow(submit: Callable[..., futures.Future], batches: list[list[Task]], fol
     """Have all ``batches`` performed; ConnectionError where their workers are gone."""
     pending = {submit(batch): batch for batch in batches}
     while pending:
-        ended = futures.wait(pending, 2 * LOOK, futures.FIRST_COMPLETED).done
+        ended = futures.wait(pending, 2, futures.FIRST_COMPLETED).done
         if not ended:
-            going = (one for one in known(folder) if one["status"] == "unfinished")
-            bar.set_postfix_str(", ".join(f"{one['made']} {one.get('epoch', 0)}" for one in going))
+            going = {task.made: epochs(folder / task.made) for batch in pending.values() for task in batch}
+            bar.set_postfix_str(", ".join(f"{made} {epoch}" for made, epoch in going.items() if epoch))
         for future in ended:
             batch = pending.pop(future)
             try:
@@ -215,63 +210,53 @@ def follow(submit: Callable[..., futures.Future], batches: list[list[Task]], fol
                 if len(batch) > 1:  # perhaps of one of them
                     pending |= {submit([task]): [task] for task in batch}
                     continue
-                records = Turn(folder, batch).failed(error)
+                records = [failed(folder, batch[0], error)]
             for record in records:
                 if record["status"] == "failed":
                     warnings.warn(f"{record['made']} failed: {record['error']}", stacklevel=3)
             bar.update(len(batch))
 
 
-class Turn:
-    """A worker's turn at ``tasks``: what it notes goes to the record of each."""
-
-    def __init__(self, folder: Path, tasks: Sequence[Task]) -> None:
-        self.folder, self.last = folder, time.monotonic()
-        self.records = [files.read_json(folder / f"{task.made}.json") for task in tasks]
-
-    def note(self, **more: Any) -> list[dict[str, Any]]:
-        self.last = time.monotonic()
-        for record in self.records:
-            record.update(more)
-            durable.write_json(self.folder / f"{record['made']}.json", record)
-        return self.records
-
-    def failed(self, error: Exception) -> list[dict[str, Any]]:
-        kind, said = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", error)
-        return self.note(status="failed", error=" ".join(f"{kind}: {said}".split()))
-
-    def look(self, epoch: int, *_: Any) -> None:
-        """After an epoch: tell of it now and then, and stop where the sweep does not go on."""
-        if time.monotonic() - self.last > LOOK:
-            self.note(epoch=epoch)
-            if not (self.folder / durable.LOCK).exists():
-                raise KeyboardInterrupt
-
-    def play(self, task: Task, retries: int) -> dict[str, Any]:
-        (record,) = self.records
-        own = {"worker": worker(), "machine": platform.node(), "attempts": record.get("attempts", 0) + 1}
-        self.note(**own, status="unfinished", error=None)
-        try:
-            self.note(**task.play(self.folder / task.made, self.look), status="finished")
-        except KeyboardInterrupt:
-            pass
-        except Exception as error:
-            self.failed(error)
-            if retries:
-                return self.play(task, retries - 1)
-        return record
-
-
 def perform(folder: Path, retries: int, data_dir: Path | None, tasks: Sequence[Task]) -> list[dict[str, Any]]:
     """What a worker does: play ``tasks``, if they are many first in one batch; the record of each."""
+
+    def look(*_: Any) -> None:
+        if not (folder / durable.LOCK).exists():  # the sweep does not go on
+            raise KeyboardInterrupt
+
     with ALONE:
         torch.set_num_threads(1)  # so that the figures are the same on every worker
         if len(tasks) > 1:
-            turn = Turn(folder, tasks)
-            turn.note(status="unfinished")
             with suppress(Exception, KeyboardInterrupt):  # each meets it again, alone, and says so
-                stacked.train({folder / task.made: task.recipe for task in tasks}, data_dir, turn.look)  # type: ignore[misc]
-        return [Turn(folder, [task]).play(task, retries) for task in tasks]
+                stacked.train({folder / task.made: task.recipe for task in tasks}, data_dir, look)  # type: ignore[misc]
+        return [play(task, folder, look, retries) for task in tasks]
+
+
+def play(task: Task, folder: Path, look: Callable[..., None], retries: int) -> dict[str, Any]:
+    """Play ``task``, and write to its record what comes of it, also of an error; the record."""
+    attempts = files.read_json(folder / f"{task.made}.json").get("attempts", 0) + 1
+    own = {"worker": worker(), "machine": platform.node(), "attempts": attempts, "error": None}
+    record = note(folder, task, status="unfinished", **own)
+    try:
+        record = note(folder, task, **task.play(folder / task.made, look), status="finished")
+    except KeyboardInterrupt:
+        pass
+    except Exception as error:
+        record = failed(folder, task, error)
+    return play(task, folder, look, retries - 1) if record["status"] == "failed" and retries else record
+
+
+def failed(folder: Path, task: Task, error: Exception) -> dict[str, Any]:
+    kind, said = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", error)
+    return note(folder, task, status="failed", error=" ".join(f"{kind}: {said}".split()))
+
+
+def note(folder: Path, task: Task, **more: Any) -> dict[str, Any]:
+    """The record of ``task``, to which ``more`` is written."""
+    path = folder / f"{task.made}.json"
+    record = files.read_json(path) | more
+    durable.write_json(path, record)
+    return record
 
 
 def worker() -> str:
@@ -296,9 +281,16 @@ def load(out: str | os.PathLike[str]) -> pd.DataFrame:
     rows = []
     for record in there:
         row = {field: record["fields"].get(field) for field in fields} | {"status": record["status"]}
-        rows.append(row | record.get("metrics", {}) | {key: record.get(key) for key in REST})
+        row |= record.get("metrics", {}) | {"epoch": epochs(Path(out, record["made"]))}
+        rows.append(row | {key: record.get(key) for key in REST})
     table = pd.DataFrame(rows, index=[record["made"] for record in there])
     return table.map(lambda value: tuple(value) if isinstance(value, list) else value)
+
+
+def epochs(run: Path) -> int:
+    """How many epochs the run in this folder has had."""
+    history = run / runs.HISTORY
+    return history.read_text("utf-8").count("\n") - 1 if history.exists() else 0
 
 
 def known(folder: Path) -> list[dict[str, Any]]:
