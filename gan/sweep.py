@@ -109,15 +109,14 @@ def run(
 ) -> pd.DataFrame:
     """Train the recipe ``what`` with every combination of the values in ``grid``; their table (`load`).
 
-    What is finished in ``out`` is skipped, what was stopped goes on. What fails is tried again ``retries``
-    times; then its record says why. Workers, on which no result depends, are those of dask's ``scheduler``,
-    an address or a cluster; else ``workers`` processes (default: one for each GPU, else each core), under
-    dask of at most ``memory`` each, "4GB". ``how`` is for `gan.train`; and ``split``, "valid" (the default),
-    "test" or "none", for the Parzen estimate. A script calls this below ``if __name__ == "__main__"``.
+    What is finished in ``out`` is skipped, what was stopped goes on, what fails is tried again ``retries``
+    times. Workers, on which no result depends, are those of dask's ``scheduler``, an address or a cluster;
+    else ``workers`` processes (default: one for each GPU, else each core), with dask of at most ``memory``
+    each, "4GB". ``how`` is for `gan.train`; and ``split``, "valid" (the default), "test" or "none", for the
+    Parzen estimate. A script calls this below ``if __name__ == "__main__"``.
 
-    ValueError: nothing to do, a combination given twice, or none that the recipe takes (what it refuses is
-    left out, with a warning), ``out`` another sweep's. TimeoutError: ``out`` is in use. ConnectionError: the
-    scheduler is gone, or without dask a worker; the same call goes on.
+    ValueError: nothing to do, a combination given twice, all refused (some are left out, with a warning),
+    ``out`` another sweep's. TimeoutError: it is in use. ConnectionError: the workers are gone.
     """
     if retries < 0 or (workers is not None and workers < 1):
         raise ValueError(f"retries = {retries}, workers = {workers}: they must be at least 0 and 1")
@@ -128,7 +127,9 @@ def run(
         how["data_dir"] = Path(how["data_dir"]).resolve()
     make = what if callable(what) else partial(training, what, how.pop("split", "valid"), how)
     tasks, folder = plan(make, grid), Path(out).resolve()
-    check(folder, tasks[0].what)
+    there = {*os.listdir(folder)} - {durable.LOCK} if folder.exists() else set()
+    if there and (RECORD not in there or files.read_json(folder / RECORD)["what"] != tasks[0].what):
+        raise ValueError(f"{folder} holds something else than a sweep of {tasks[0].what}: choose another one")
     with durable.locked(folder, timeout=0):  # when this ends, so does what its workers do
         batches = left(folder, tasks)
         done = {"total": len(tasks), "initial": len(tasks) - sum(map(len, batches))}
@@ -138,13 +139,6 @@ def run(
                     submit = partial(pool.submit, perform, folder, retries, how.get("data_dir"))
                     follow(submit, batches, folder, bar)
     return load(folder)
-
-
-def check(folder: Path, what: str) -> None:
-    """ValueError where ``folder`` is neither free nor that of a sweep of ``what``."""
-    there = {*os.listdir(folder)} - {durable.LOCK} if folder.exists() else set()
-    if there and (RECORD not in there or files.read_json(folder / RECORD)["what"] != what):
-        raise ValueError(f"{folder} holds something else than a sweep of {what}: choose another folder")
 
 
 def left(folder: Path, tasks: Sequence[Task]) -> list[list[Task]]:

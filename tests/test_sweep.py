@@ -236,9 +236,7 @@ def test_a_folder_of_another_sweep_or_in_use_or_of_other_files_is_refused(tmp_pa
     folder = tmp_path / "s"
     folder.mkdir()
     (folder / "sweep.json").write_text('{"what": "mnist"}')
-    with pytest.raises(
-        ValueError, match="holds something else than a sweep of digits: choose another folder"
-    ):
+    with pytest.raises(ValueError, match="holds something else than a sweep of digits: choose another one"):
         sweep.run("digits", TINY, folder, **HOW)
     (folder / "sweep.json").rename(folder / "notes.json")
     with pytest.raises(ValueError, match="holds something else than a sweep of digits"):
