@@ -88,8 +88,7 @@ class Stack(Players):
         ITERATIONS[self.recipe.updates](self, minibatches)
         real, fake = self.logits[-2:][0].chunk(2)  # when D moved last,
         last = self.logits[-1][-len(real) :]  # and G
-        one = lambda real, fake, last: statistics(real, fake, self.g_loss(last))  # noqa: E731
-        return torch.vmap(one, 1)(real, fake, last)
+        return torch.vmap(statistics, (1, 1, 0))(real, fake, torch.vmap(self.g_loss, 1)(last))
 
     def epoch(self, number: int, x: Tensor) -> None:
         """Play an epoch of data ``x`` (n, …)."""

@@ -128,7 +128,7 @@ def run(
     make = what if callable(what) else partial(training, what, how.pop("split", "valid"), how)
     tasks, folder = plan(make, grid), Path(out).resolve()
     there = {*os.listdir(folder)} - {durable.LOCK} if folder.exists() else set()
-    if there and (RECORD not in there or files.read_json(folder / RECORD)["what"] != tasks[0].what):
+    if there and (RECORD not in there or files.read_json(folder / RECORD).get("what") != tasks[0].what):
         raise ValueError(f"{folder} holds something else than a sweep of {tasks[0].what}: choose another one")
     with durable.locked(folder, timeout=0):  # when this ends, so does what its workers do
         batches = left(folder, tasks)
@@ -228,9 +228,8 @@ def perform(folder: Path, retries: int, data_dir: Path | None, tasks: Sequence[T
 
 def play(task: Task, folder: Path, look: Callable[..., None], retries: int) -> dict[str, Any]:
     """Play ``task``, and write to its record what comes of it, also of an error; the record."""
-    attempts = files.read_json(folder / f"{task.made}.json").get("attempts", 0) + 1
-    own = {"worker": worker(), "machine": platform.node(), "attempts": attempts, "error": None}
-    record = note(folder, task, status="unfinished", **own)
+    own = {"status": "unfinished", "worker": worker(), "machine": platform.node(), "error": None}
+    record = note(folder, task, attempt=1, **own)
     try:
         record = note(folder, task, **task.play(folder / task.made, look), status="finished")
     except KeyboardInterrupt:
@@ -245,10 +244,11 @@ def failed(folder: Path, task: Task, error: Exception) -> dict[str, Any]:
     return note(folder, task, status="failed", error=" ".join(f"{kind}: {said}".split()))
 
 
-def note(folder: Path, task: Task, **more: Any) -> dict[str, Any]:
+def note(folder: Path, task: Task, attempt: int = 0, **more: Any) -> dict[str, Any]:
     """The record of ``task``, to which ``more`` is written."""
     path = folder / f"{task.made}.json"
-    record = files.read_json(path) | more
+    record = json.loads(path.read_text("utf-8"))
+    record |= more | {"attempts": record.get("attempts", 0) + attempt}
     durable.write_json(path, record)
     return record
 
@@ -289,6 +289,8 @@ def epochs(run: Path) -> int:
 
 def known(folder: Path) -> list[dict[str, Any]]:
     """The records of all combinations, in their order."""
-    paths = (path for path in folder.glob("*.json") if path.name != RECORD)
-    there = [files.read_json(path, "remove it, and the sweep writes it anew") for path in paths]
+    there = []
+    for path in {*folder.glob("*.json")} - {folder / RECORD}:
+        with files.reading(path, advice="remove it, and the sweep writes it anew"):
+            there.append(json.loads(path.read_text("utf-8")))
     return sorted(there, key=lambda record: record["number"])

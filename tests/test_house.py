@@ -53,7 +53,7 @@ ROOMS = {
     **dict.fromkeys(("files", "durable", "saving", "sources"), "trust"),
     **dict.fromkeys(("sweep", "stacked"), "sweeps"),
 }
-MOST = {"house": 3500, "trust": 1012, "sweeps": 442}
+MOST = {"house": 3500, "trust": 1012, "sweeps": 429}
 """Lines in all: of the library itself, of what reads, checks and keeps files, of sweeps.
 
 Trust was to have 250 and sweeps 300; both numbers may fall, and not rise.

@@ -423,7 +423,7 @@ def test_ctrl_c_leaves_everything_to_the_same_command(tmp_path, hurried, group):
 def test_a_worker_beyond_its_memory_is_ended_and_the_run_reported(tmp_path):
     grid = TINY | {"g_hidden": [[8, 8], [20000, 20000]], "epochs": [1]}
     with pytest.warns(UserWarning, match="KilledWorker"):
-        table = sweep.run("digits", grid, tmp_path / "s", workers=1, memory="900MB", **HOW)
+        table = sweep.run("digits", grid, tmp_path / "s", workers=1, memory="1300MB", **HOW)
     assert table["status"].tolist() == ["finished", "failed"]
     assert "KilledWorker" in table["error"].iloc[1]
 
