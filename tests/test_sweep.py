@@ -138,7 +138,7 @@ def test_the_run_of_a_killed_worker_moves_and_is_the_same_bit_for_bit(quick, tmp
 
 @pytest.mark.soak
 def test_what_was_stopped_stops_on_the_cluster_too_and_goes_on(quick, tmp_path):
-    longer, name = LONG | {"epochs": [400]}, NAME.replace("epochs=60", "epochs=400")
+    longer, name = LONG | {"epochs": [200]}, NAME.replace("epochs=60", "epochs=200")
     main = threading.main_thread().ident
     stop = lambda told: signal.pthread_kill(main, signal.SIGINT)  # noqa: E731  # wakes it, as Ctrl-C does
     after_epoch(tmp_path / "s" / f"{name}.json", 3, stop)
@@ -146,10 +146,10 @@ def test_what_was_stopped_stops_on_the_cluster_too_and_goes_on(quick, tmp_path):
         sweep.run("digits", longer, tmp_path / "s", scheduler=quick, **HOW)
     with FileLock(tmp_path / "s" / name / ".lock", timeout=60):  # the worker lets go of it
         stopped = sweep.load(tmp_path / "s").iloc[0]
-    assert stopped["status"] == "unfinished" and 3 <= stopped["epoch"] < 400
+    assert stopped["status"] == "unfinished" and 3 <= stopped["epoch"] < 200
     table = sweep.run("digits", longer, tmp_path / "s", scheduler=quick, **HOW)
     assert table["status"].tolist() == ["finished"] and table["attempts"].tolist() == [2]
-    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=400))
+    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=200))
 
 
 @pytest.mark.slow
@@ -409,7 +409,7 @@ def test_ctrl_c_leaves_everything_to_the_same_command(tmp_path, hurried, group):
     (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=100)
     assert process.returncode == 130 and not out, err
-    assert err.splitlines()[-1] == "gan: stopped; the same command goes on from the last checkpoint"
+    assert "gan: stopped; the same command goes on from the last checkpoint" in err.splitlines()
     assert "Traceback" not in err
     table = sweep.load(tmp_path / "s")
     assert table["status"].tolist() == ["unfinished", "waiting"]
