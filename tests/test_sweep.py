@@ -383,10 +383,11 @@ def test_the_scheduler_is_killed_and_the_same_call_goes_on(tmp_path, hurried):
 @pytest.mark.soak
 @pytest.mark.parametrize("group", [True, False])
 def test_ctrl_c_leaves_everything_to_the_same_command(tmp_path, hurried, group):
+    name = NAME.replace("epochs=60", "epochs=300")
     words = ["-p", "g_hidden", "[8,8]", "-p", "d_hidden", "[8]", "-p", "d_pieces=2", "-p", "batch_size=300"]
     words += [
         "-p",
-        "epochs=60",
+        "epochs=300",
         "-p",
         "loss=non_saturating,minimax",
         "--out",
@@ -405,7 +406,7 @@ def test_ctrl_c_leaves_everything_to_the_same_command(tmp_path, hurried, group):
         "stderr": subprocess.PIPE,
     }
     process = subprocess.Popen(command, start_new_session=True, **how)
-    after_epoch(tmp_path / "s" / f"{NAME}.json", 5, lambda told: None).join()
+    after_epoch(tmp_path / "s" / f"{name}.json", 5, lambda told: None).join()
     (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=100)
     assert process.returncode == 130 and not out, err
@@ -416,7 +417,7 @@ def test_ctrl_c_leaves_everything_to_the_same_command(tmp_path, hurried, group):
     done = subprocess.run(command, **how)
     assert done.returncode == 0, done.stderr
     assert sweep.load(tmp_path / "s")["status"].tolist() == ["finished"] * 2
-    assert_equal(tmp_path / "s" / NAME, alone(tmp_path / "alone", epochs=60))
+    assert_equal(tmp_path / "s" / name, alone(tmp_path / "alone", epochs=300))
 
 
 @pytest.mark.soak
