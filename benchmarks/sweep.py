@@ -59,7 +59,8 @@ def swept(cluster: Any, workers: int, what: Any, grid: dict[str, Any]) -> dict[s
         client.wait_for_workers(workers)
         client.run(lambda: gan.data.load("digits"))
         start, before = time.perf_counter(), cpu(client)
-        table = sweep.run(what, grid, folder, scheduler=cluster, progress=False, split="none")
+        how: dict[str, Any] = {} if callable(what) else {"split": "none"}
+        table = sweep.run(what, grid, folder, scheduler=cluster, progress=False, **how)
         seconds, used = time.perf_counter() - start, cpu(client) - before
     if set(table["status"]) != {"finished"} or set(table["attempts"]) != {1}:
         raise RuntimeError(f"not all done once: {table['status'].value_counts()}")

@@ -7,179 +7,128 @@ so that `algorithm1` plays them all; noise, masks and the data's order are of ea
 from __future__ import annotations
 
 import copy
-import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from . import keeping, runs
-from .algorithm1 import ITERATIONS, Masks, Players, statistics
+from .algorithm1 import ITERATIONS, STATISTICS, Players, statistics
 from .data import load, resident
 from .engine import pick_device
+from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
 from .training import Game, make_optimizer, shuffled, updates
 
-TOGETHER = 8  # seeds in one batch at most, so that something is left for other workers
-MOST = 150_000  # weights between hidden layers: digits has 101 000; at 396 000 a batch was no faster on a CPU
+CPU = torch.device("cpu")
+MOST = 150_000  # weights between hidden layers: digits has 101 000; at 396 000 a batch was no faster
 
 
 def pays(recipe: Recipe, how: Mapping[str, Any]) -> bool:
     """Whether seeds of ``recipe`` can be trained in one batch, and faster so; ``how`` is for `gan.train`."""
-    told = {key for key, value in how.items() if value not in ("auto", "eager", None, False, [], ())}
-    other = told - {"split", "device", "data_dir"} or pick_device(how.get("device", "auto")).type != "cpu"
-    layers = (recipe.d_conv, recipe.g_deconv, recipe.g_batch_norm != "none", recipe.second_stage_after)
-    if other or any((*layers, recipe.max_norm, recipe.scaling == "gcn", recipe.precision != "fp32")):
+    other = [recipe.d_conv, recipe.g_deconv, recipe.second_stage_after, recipe.max_norm, recipe.ema]
+    other += [recipe.g_batch_norm != "none", recipe.scaling == "gcn", recipe.precision != "fp32"]
+    other += [bool(how.keys() - {"device", "data_dir"}), pick_device(how.get("device", "auto")) != CPU]
+    if any(other):
         return False
     g_hidden = sum(a * b for a, b in pairwise((recipe.noise_size, *recipe.g_hidden)))
     return g_hidden + recipe.d_pieces * sum(a * b for a, b in pairwise(recipe.d_hidden)) <= MOST
 
 
-def batches(folder: Path, tasks: Sequence[Any]) -> list[list[Any]]:
-    """A sweep's ``tasks`` by what a worker trains in one batch: new seeds of a recipe; others alone."""
-    groups: dict[str, list[Any]] = {}
-    for task in tasks:
-        new = task.stacks and not (folder / task.made).exists()
-        groups.setdefault(json.dumps(task.fields | {"seed": 0}) if new else task.made, []).append(task)
-    return [group[i : i + TOGETHER] for group in groups.values() for i in range(0, len(group), TOGETHER)]
+def linears(layer: nn.Linear, x: Tensor) -> Tensor:
+    """A layer of all games, (n, games, inputs) -> (n, games, outputs)."""
+    return torch.baddbmm(layer.bias[:, None], x.transpose(0, 1), layer.weight.mT).transpose(0, 1)
 
 
-class Linears(nn.Module):
-    """Linear layers of several networks; (n, games, inputs) -> (n, games, outputs)."""
-
-    def __init__(self, layers: Sequence[nn.Linear]) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
-        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias[:, None], x.transpose(0, 1), self.weight.mT).transpose(0, 1)
-
-
-def stack(networks: Sequence[Any]) -> Any:
-    """One network of the weights of all ``networks``, which become its slices."""
+def stack(networks: Sequence[nn.Module]) -> Any:
+    """One network of the weights of all ``networks``, (games, …)."""
     stacked = copy.deepcopy(networks[0])
-    for name, layer in [*stacked.named_modules()]:
+    for layer in stacked.modules():
         if isinstance(layer, nn.Linear):
-            stacked.set_submodule(name, Linears([one.get_submodule(name) for one in networks]))
+            layer.forward = partial(linears, layer)  # type: ignore[method-assign]
         elif isinstance(layer, nn.Flatten):
-            stacked.set_submodule(name, nn.Flatten(2))
-    for w, *slices in zip(stacked.parameters(), *(one.parameters() for one in networks), strict=True):
+            layer.start_dim = 2
+    for w, *each in zip(stacked.parameters(), *(one.parameters() for one in networks), strict=True):
+        w.data = torch.stack([one.data for one in each])
         w.register_hook(lambda g: g.contiguous() * len(networks))  # the loss is a mean over games too
-        for own, there in zip(slices, w.data, strict=True):
-            own.data = there
     return stacked
 
 
 class Stack(Players):
-    """The players of all ``games``, and the random numbers of each."""
+    """The players of all ``games``, which have their random numbers' states beside them."""
 
-    def __init__(self, games: Sequence[Game], random: list[Any]) -> None:
-        self.games, self.random, self.recipe = games, random, games[0].recipe
-        both = [stack([getattr(game, player) for game in games]) for player in ("generator", "discriminator")]
-        moved = [make_optimizer(self.recipe, one) for one in both]
-        super().__init__(both[0], both[1], moved[0], moved[1], self._loss)
-        self.generator.draw_noise = self._noise  # type: ignore[method-assign, assignment]
-        self.discriminator.draw_masks = self._masks  # type: ignore[method-assign]
+    def __init__(self, games: dict[Game, Tensor]) -> None:
+        self.games, self.recipe, self.logits = games, next(iter(games)).recipe, list[Tensor]()
+        g, d = (stack([getattr(game, player) for game in games]) for player in ("generator", "discriminator"))
+        g.draw_noise = lambda n: self.each(lambda game: game.generator.draw_noise(n))
+        d.draw_masks = lambda n: self.each(lambda game: game.discriminator.draw_masks(n))
+        d.register_forward_hook(lambda *told: self.logits.append(told[-1].detach()))
+        g_optimizer, d_optimizer = (make_optimizer(self.recipe, network) for network in (g, d))
+        super().__init__(g, d, g_optimizer, d_optimizer, GENERATOR_LOSSES[self.recipe.loss])
 
-    def _draw(self, draw: Callable[[Game], Any]) -> list[Any]:
-        """What each game draws."""
+    def each(self, draw: Callable[[Game], Any]) -> Any:
+        """What each game draws, the games second."""
         drawn = []
-        for i, game in enumerate(self.games):
-            game.random.load_state_dict(self.random[i])
+        for game, numbers in self.games.items():
+            torch.set_rng_state(numbers)
             drawn.append(draw(game))
-            self.random[i] = game.random.state_dict()
-        return drawn
-
-    def _noise(self, n: int) -> Tensor:
-        return torch.stack(self._draw(lambda game: game.generator.draw_noise(n)), 1)
-
-    def _masks(self, n: int) -> list[Tensor]:
-        drawn = self._draw(lambda game: game.discriminator.draw_masks(n))
-        return [torch.stack(masks, 1) for masks in zip(*drawn, strict=True)]
-
-    def _loss(self, logits: Tensor) -> Tensor:
-        self.last = logits.detach()
-        return self.games[0].players.g_loss(logits)
-
-    def judge(self, x: Tensor, fake: Tensor, masks: Masks) -> tuple[Tensor, Tensor]:
-        logits = super().judge(x, fake, masks)
-        self.seen = [one.detach() for one in logits]
-        return logits
+            self.games[game] = torch.get_rng_state()
+        return tree_map(lambda *of: torch.stack(of, 1), *drawn)
 
     def iterate(self, minibatches: Sequence[Tensor]) -> Tensor:
         """An iteration of Algorithm 1; STATISTICS of each game, (games, 5)."""
+        self.logits.clear()
         ITERATIONS[self.recipe.updates](self, minibatches)
-        loss = self.games[0].players.g_loss
-        one = lambda real, fake, last: statistics(real, fake, loss(last))  # noqa: E731
-        return torch.vmap(one, 1)(*self.seen, self.last)  # type: ignore[call-arg]
+        real, fake = self.logits[-2:][0].chunk(2)  # when D moved last,
+        last = self.logits[-1][-len(real) :]  # and G
+        return torch.vmap(statistics, (1, 1, 0))(real, fake, torch.vmap(self.g_loss, 1)(last))
 
     def epoch(self, number: int, x: Tensor) -> None:
         """Play an epoch of data ``x`` (n, …)."""
-        orders = self._draw(lambda game: shuffled(len(x)))
-        for game, order in zip(self.games, orders, strict=True):
-            game.epoch.begin(order)
-        for found in updates(self.iterate, self, self.recipe, x, number, torch.stack(orders, 1)):
-            for game, one in zip(self.games, found, strict=True):
-                game.epoch.add(one)
-                game.averages.follow()
-
-    def part(self, i: int) -> Game:
-        """Game ``i`` with what was its own: weights, momenta and random numbers."""
-        game, own = self.games[i], self.games[i].players
-        for stacked, optimizer, network, its in (
-            (self.generator, self.g_optimizer, own.generator, own.g_optimizer),
-            (self.discriminator, self.d_optimizer, own.discriminator, own.d_optimizer),
-        ):
-            for w, slice in zip(stacked.parameters(), network.parameters(), strict=True):
-                slice.data = w.data[i].clone()
-                kept = optimizer.state[w].items()
-                its.state[slice] = {key: (v[i] if v.shape == w.shape else v).clone() for key, v in kept}
-            settings = optimizer.param_groups[0].items()
-            its.param_groups[0].update({key: v for key, v in settings if key != "params"})
-        game.random.load_state_dict(self.random[i])
-        return game
+        start, orders = time.perf_counter(), self.each(lambda game: shuffled(len(x)))
+        means = torch.stack([*updates(self.iterate, self, self.recipe, x, number, orders)]).mean(0)
+        seconds = (time.perf_counter() - start) / len(self.games)
+        for i, game in enumerate(self.games):
+            own = lambda x: x[i].clone() if isinstance(x, Tensor) and x.ndim else x  # noqa: B023, E731
+            for name in ("generator", "discriminator", "g_optimizer", "d_optimizer"):
+                getattr(game.players, name).load_state_dict(tree_map(own, getattr(self, name).state_dict()))
+            row = dict(zip(STATISTICS, means[i].tolist(), strict=True))
+            game.history.append({"epoch": number, **row, "seconds": seconds})
+            game.film.take(number, game.generator)
 
 
-def train(
-    recipes: Sequence[Recipe],
-    folders: Sequence[Path],
-    *,
-    device: str = "auto",
-    data_dir: Any = None,
-    after_epoch: Callable[[int], None] | None = None,
-) -> None:
-    """Train ``recipes``, equal but for their seeds, in new ``folders``, as `gan.train` does one by one.
+def train(recipes: Mapping[Path, Recipe], data_dir: Any, look: Callable[[int], None]) -> None:
+    """Train ``recipes``, equal but for their seeds, each in its new folder, as `gan.train` does one by one.
 
-    The same but for the rounding of sums. Runs are written at the end, or as they stand where ``after_epoch``
-    raises KeyboardInterrupt; one that diverges is not, and stops no other.
+    The same but for the rounding of sums. Runs are written at the end, or as they stand where ``look``, which
+    gets each epoch's number, raises KeyboardInterrupt; one that diverges is not, and stops no other.
     """
-    where, data = pick_device(device), load(recipes[0].dataset, data_dir)
-    images = data.split(recipes[0].valid)[0]
+    recipe = next(iter(recipes.values()))
+    dataset = load(recipe.dataset, data_dir)
+    images = dataset.split(recipe.valid)[0]
+    games, saved = dict[Game, Tensor](), list[keeping.Checkpoints]()
     with ExitStack() as held:
-        stills = [held.enter_context(keeping.own(folder, where)) for folder in folders]
-        games, random, lost = [], [], set()
-        for recipe in recipes:
-            games.append(Game(recipe, images, where))
-            random.append(games[-1].random.state_dict())
-        begun = [runs.new_record(recipe, where, data) | {"engine": "eager"} for recipe in recipes]
-        players, x = Stack(games, random), resident(images, where)
-        try:
-            for epoch in range(1, recipes[0].epochs + 1):
-                whole = False
-                players.epoch(epoch, x)
-                lost |= {i for i, game in enumerate(games) if game.trouble()}
-                for game in games:
-                    game.epoch.since += game.epoch.seconds * (1 - 1 / len(games))
-                    game.end_epoch()
-                whole = True
-                if after_epoch:
-                    after_epoch(epoch)
-        finally:
-            for i in {*range(len(games))} - lost if whole else ():
-                record, parts = begun[i] | {"stacked": len(games)}, players.part(i).parts()
-                keeping.Checkpoints(folders[i], record, False, stills[i]).save(parts, end=True, must=True)
+        for folder, own in recipes.items():
+            still = held.enter_context(keeping.own(folder, CPU))
+            record = runs.new_record(own, CPU, dataset) | {"engine": "eager", "stacked": len(recipes)}
+            saved.append(keeping.Checkpoints(folder, record, False, still))
+            game = Game(own, images, CPU)
+            games[game] = torch.get_rng_state()
+        players, x = Stack(games), resident(images, CPU)
+        for epoch in range(1, recipe.epochs + 1):
+            players.epoch(epoch, x)
+            try:
+                look(epoch)
+            except KeyboardInterrupt:
+                break
+        for checkpoints, (game, numbers) in zip(saved, games.items(), strict=True):
+            torch.set_rng_state(numbers)
+            if not game.trouble():
+                checkpoints.save(game.parts(), end=True, must=True)

@@ -12,51 +12,87 @@ import os
 import platform
 import re
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from concurrent import futures
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
-from filelock import Timeout
 from tqdm import tqdm
 
-from . import durable, recipes, runs, stacked
-from .tasks import RECORD, Task, known, load, one_line, path_of, plan, read, update
+from . import durable, files, recipes, runs, stacked
+from .recipes import Recipe
 from .training import train
 
-LOOK = 1.0  # seconds between a worker's words on a run, and its looks whether the sweep still goes on
+RECORD = "sweep.json"
+REST = ("attempts", "seconds", "worker", "machine", "error")
+TOGETHER = 8  # seeds in one batch at most, so that something is left for other workers
 ALONE = threading.Lock()  # random numbers are a process's: one run at a time, whatever threads a worker has
 
 
-def training(what: str, how: dict[str, Any], parameters: dict[str, Any]) -> Task:
+class Task(NamedTuple):
+    """A combination of ``what``: ``play`` makes the file or folder ``made``, and tells what to record.
+
+    It is given that path, and what to call after each epoch. ``fields`` are all that decides. A ``recipe``
+    trains in one batch with those of other seeds.
+    """
+
+    what: str
+    made: str
+    parameters: dict[str, Any]
+    fields: dict[str, Any]
+    play: Callable[[Path, Callable[..., None]], dict[str, Any]]
+    recipe: Recipe | None = None
+
+
+def training(what: str, split: str, how: dict[str, Any], parameters: dict[str, Any]) -> Task:
     """The training of the recipe ``what``; ValueError where it refuses ``parameters``."""
     recipe = recipes.recipe(what, **parameters)
-    fields = recipe.model_dump(mode="json")
-    play, stacks = partial(_train, recipe, how), stacked.pays(recipe, how)
-    return Task(what, runs.default_folder(recipe).name, parameters, fields, play, stacks)
+    fields = recipe.model_dump(mode="json") | {"split": split}
+    play, together = partial(_train, recipe, split, how), recipe if stacked.pays(recipe, how) else None
+    return Task(what, runs.default_folder(recipe).name, parameters, fields, play, together)
 
 
-def _train(recipe: recipes.Recipe, how: dict[str, Any], folder: Path, look: Any) -> dict[str, Any]:
-    how = {"split": "valid", "device": "auto", "data_dir": None} | how
-    if how["device"] in ("auto", "cuda") and torch.cuda.is_available():
+def _train(recipe: Recipe, split: str, how: dict[str, Any], folder: Path, look: Any) -> dict[str, Any]:
+    if how.get("device", "cuda") == "cuda" and torch.cuda.is_available():
         torch.cuda.set_device(int(re.findall(r"\d*$", worker())[0] or 0) % torch.cuda.device_count())
     if folder.exists():
         with durable.locked(folder):  # by a worker that was given up, which stops soon; then by nobody
             pass
-    split = how.pop("split")
     run = train(recipe, folder, after_epoch=look, progress=False, **how)
     metrics = run.history.iloc[-1].drop(["epoch", "seconds"]).to_dict()
-    figure = run.estimate(split=split, data_dir=how["data_dir"]) if split != "none" else {}
-    metrics |= {key: figure[key] for key in ("split", "mean", "standard_error", "sigma") if figure}
-    return {"epoch": len(run.history), "device": runs.latest(run.record)["device"], "metrics": metrics}
+    if split != "none":
+        figure = run.estimate(split=split, data_dir=how.get("data_dir"))
+        metrics |= {key: figure[key] for key in ("split", "mean", "standard_error", "sigma")}
+    return {"seconds": run.history["seconds"].sum(), "metrics": metrics}
+
+
+def plan(make: Callable[[dict[str, Any]], Task], grid: Mapping[str, Sequence[Any]]) -> list[Task]:
+    """What ``make`` makes of each combination, the last field running fastest; errors as `run` has them."""
+    if not grid or not all(map(len, grid.values())):
+        raise ValueError(f"there is nothing to sweep in {dict(grid)}: it takes fields, and values of each")
+    tasks, refused = dict[str, Task](), dict[str, list[str]]()
+    for values in product(*grid.values()):
+        parameters = dict(zip(grid, values, strict=True))
+        told = ", ".join(f"{field} {value}" for field, value in parameters.items())
+        try:
+            task = make(parameters)
+        except ValueError as error:
+            refused.setdefault(str(error), []).append(told)
+            continue
+        if tasks.setdefault(task.made, task) is not task:
+            raise ValueError(f"the combination {told} is there twice: give each value once")
+    if not tasks:
+        raise ValueError(next(iter(refused)))
+    for reason, those in refused.items():
+        warnings.warn(f"left out, as {reason}: {'; '.join(those)}", stacklevel=3)
+    return [*tasks.values()]
 
 
 def run(
@@ -73,70 +109,60 @@ def run(
 ) -> pd.DataFrame:
     """Train the recipe ``what`` with every combination of the values in ``grid``; their table (`load`).
 
-    What is finished in ``out``, also of a smaller grid, is skipped, a run that was stopped goes on. One that
-    fails is tried again ``retries`` times; then its record says why, and the others go on. Results do not
-    depend on the workers: those of dask's ``scheduler``, an address or a cluster; else ``workers`` processes
-    (default: one for each GPU, else each core), under dask of at most ``memory`` each, "4GB". ``how`` is for
-    `gan.train`; and ``split``, "valid" (the default), "test" or "none", for the Parzen estimate at the end.
-    Processes are spawned: a script calls this below ``if __name__ == "__main__"``.
+    What is finished in ``out`` is skipped, what was stopped goes on, what fails is tried again ``retries``
+    times. Workers, on which no result depends, are those of dask's ``scheduler``, an address or a cluster;
+    else ``workers`` processes (default: one for each GPU, else each core), with dask of at most ``memory``
+    each, "4GB". ``how`` is for `gan.train`; and ``split``, "valid" (the default), "test" or "none", for the
+    Parzen estimate. A script calls this below ``if __name__ == "__main__"``.
 
-    ValueError: nothing to do, a combination given twice, or none that the recipe takes (what it refuses is
-    left out, with a warning), ``out`` another sweep's, or in use. ConnectionError: the scheduler is gone, or
-    without dask a worker; the same call goes on.
+    ValueError: nothing to do, a combination given twice, all refused (some are left out, with a warning),
+    ``out`` another sweep's. TimeoutError: it is in use. ConnectionError: the workers are gone.
     """
-    for name, value, least in (("retries", retries, 0), ("workers", workers, 1)):
-        if value is not None and value < least:
-            raise ValueError(f"{name} = {value}: it must be a whole number, at least {least}")
-    how["data_dir"] = how.get("data_dir") and Path(how["data_dir"]).resolve()
-    tasks = plan(what if callable(what) else partial(training, what, how), grid)
-    folder = Path(out).resolve()
-    with _own(folder, tasks[0].what) as session:
-        left = _left(folder, tasks)
-        done = {"total": len(tasks), "initial": len(tasks) - len(left)}
+    if retries < 0 or (workers is not None and workers < 1):
+        raise ValueError(f"retries = {retries}, workers = {workers}: they must be at least 0 and 1")
+    how = {name: value for name, value in how.items() if value not in (None, "auto", [], ())}
+    if callable(what) and how:
+        raise ValueError(f"{next(iter(how))} = {next(iter(how.values()))}: this is for recipes alone")
+    if "data_dir" in how:
+        how["data_dir"] = Path(how["data_dir"]).resolve()
+    make = what if callable(what) else partial(training, what, how.pop("split", "valid"), how)
+    tasks, folder = plan(make, grid), Path(out).resolve()
+    there = {*os.listdir(folder)} - {durable.LOCK} if folder.exists() else set()
+    if there and (RECORD not in there or files.read_json(folder / RECORD).get("what") != tasks[0].what):
+        raise ValueError(f"{folder} holds something else than a sweep of {tasks[0].what}: choose another one")
+    with durable.locked(folder, timeout=0):  # when this ends, so does what its workers do
+        batches = left(folder, tasks)
+        done = {"total": len(tasks), "initial": len(tasks) - sum(map(len, batches))}
         with tqdm(**done, unit="run", disable=not progress, leave=False) as bar:
-            if left:
-                with _executor(scheduler, workers, memory, bar) as executor:
-                    _play(partial(executor.submit, perform, folder, session), left, retries, bar, folder)  # type: ignore[call-arg]
+            if batches:
+                with executor(scheduler, workers, memory, bar) as pool:
+                    submit = partial(pool.submit, perform, folder, retries, how.get("data_dir"))
+                    follow(submit, batches, folder, bar)
     return load(folder)
 
 
-def _left(folder: Path, tasks: Sequence[Task]) -> list[Task]:
-    """Those of ``tasks`` that are not finished; each has its record afterwards."""
-    there, left = {record["made"]: record for record in known(folder)}, []
+def left(folder: Path, tasks: Sequence[Task]) -> list[list[Task]]:
+    """What is not finished, by what a worker gets at once: new seeds of a recipe, and others alone.
+
+    Each of it has its record afterwards.
+    """
+    durable.write_json(folder / RECORD, {"format": 1, "what": tasks[0].what})
+    there, groups = {record["made"]: record for record in known(folder)}, dict[str, list[Task]]()
     for number, task in enumerate(tasks, len(there)):
-        own = there.get(task.made, {"number": number})
-        if json.loads(json.dumps(task.fields)) != own.get("fields"):  # new, or made of something else
-            own = {"made": task.made, "number": own["number"], "status": "waiting"}
-            own |= {"parameters": task.parameters, "fields": task.fields}
-            durable.write_json(path_of(folder, task), own)
-        if own["status"] != "finished" or not (folder / task.made).exists():
-            left.append(task)
-    return left
+        record, fields = there.get(task.made, {"number": number}), json.loads(json.dumps(task.fields))
+        if record.get("fields") != fields:  # new, or made of something else
+            record = {"made": task.made, "number": record["number"], "status": "waiting"}
+            record |= {"parameters": task.parameters, "fields": fields}
+        begun = (folder / task.made).exists()
+        if not begun or record["status"] != "finished":
+            durable.write_json(folder / f"{task.made}.json", record)
+            same = json.dumps(fields | {"seed": 0}) if task.recipe and not begun else task.made
+            groups.setdefault(same, []).append(task)
+    return [group[i : i + TOGETHER] for group in groups.values() for i in range(0, len(group), TOGETHER)]
 
 
 @contextmanager
-def _own(folder: Path, what: str) -> Iterator[str]:
-    """Make ``folder`` this sweep's own; when this ends, so does what its workers do."""
-    there = {*os.listdir(folder)} - {durable.LOCK} if folder.exists() else set()
-    if there and RECORD not in there:
-        raise ValueError(f"{folder} holds files that are no sweep's: choose a new folder")
-    if there and (other := read(folder / RECORD)["what"]) != what:
-        raise ValueError(f"{folder} holds a sweep of {other}, not of {what}: choose another folder")
-    session = str(time.time_ns())
-    record: dict[str, Any] = {"format": 1, "what": what}
-    try:
-        with durable.locked(folder, timeout=0):
-            durable.write_json(folder / RECORD, record | {"session": session})
-            try:
-                yield session
-            finally:
-                durable.write_json(folder / RECORD, record | {"session": None})
-    except Timeout:
-        raise ValueError(f"{folder} is being swept by another process") from None
-
-
-@contextmanager
-def _executor(scheduler: Any, workers: int | None, memory: str | None, bar: tqdm) -> Iterator[Executor]:
+def executor(scheduler: Any, workers: int | None, memory: str | None, bar: tqdm) -> Iterator[Any]:
     """What runs the tasks: dask's scheduler, or processes of this machine."""
     workers = workers or torch.cuda.device_count() or None
     if find_spec("distributed"):
@@ -149,114 +175,82 @@ def _executor(scheduler: Any, workers: int | None, memory: str | None, bar: tqdm
         with local or nullcontext(), Client(local or scheduler) as client:
             bar.set_description(client.dashboard_link if find_spec("bokeh") else None)
             yield client.get_executor(pure=False)
-    elif option := (scheduler and f"scheduler = {scheduler}") or (memory and f"memory = {memory}"):
-        raise ValueError(f"{option}: this needs dask: pip install '.[sweep]'")
+    elif scheduler or memory:
+        raise ValueError("scheduler and memory need dask: pip install '.[sweep]'")
     else:
         warnings.warn("without dask only this machine's processes: pip install '.[sweep]'", stacklevel=5)
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            try:
-                yield pool
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        pool = futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _play(submit: Callable[..., Future], tasks: Sequence[Task], more: int, bar: tqdm, at: Path) -> None:
-    """Run all ``tasks``; ConnectionError where what runs them is gone."""
-    ended: SimpleQueue[Future] = SimpleQueue()
-    pending: dict[Future, tuple[list[Task], int]] = {}
-
-    def begin(tasks: list[Task], more: int) -> None:
-        future = submit(tasks)
-        pending[future] = tasks, more
-        future.add_done_callback(ended.put)
-
-    for together in stacked.batches(at, tasks):
-        begin(together, more)
+def follow(submit: Callable[..., futures.Future], batches: list[list[Task]], folder: Path, bar: tqdm) -> None:
+    """Have all ``batches`` performed; ConnectionError where their workers are gone."""
+    pending = {submit(batch): batch for batch in batches}
     while pending:
-        try:
-            future = ended.get(timeout=2 * LOOK)
-        except Empty:
-            going = (one for one in known(at) if one["status"] == "unfinished")
-            bar.set_postfix_str(", ".join(f"{one['made']} {one.get('epoch', 0)}" for one in going))
-            continue
-        together, more = pending.pop(future)
-        try:
-            records = future.result()
-        except (CancelledError, BrokenExecutor) as error:
-            lost = "a worker died" if isinstance(error, BrokenExecutor) else "the scheduler is gone"
-            raise ConnectionError(f"{lost}: the same command goes on") from None
-        except Exception as error:  # a worker died again and again, or has no gan
-            records = [update(at, task, status="failed", error=one_line(error)) for task in together]
-        for task, record in zip(together, records, strict=True):
-            if record["status"] == "failed" and more:
-                begin([task], more - 1)
-                continue
-            if record["status"] == "failed":
-                warnings.warn(f"{task.made} failed: {record['error']}", stacklevel=3)
-            bar.update()
+        ended = futures.wait(pending, 2, futures.FIRST_COMPLETED).done
+        if not ended:
+            going = {task.made: epochs(folder / task.made) for batch in pending.values() for task in batch}
+            bar.set_postfix_str(", ".join(f"{made} {epoch}" for made, epoch in going.items() if epoch))
+        for future in ended:
+            batch = pending.pop(future)
+            try:
+                records = future.result()
+            except (futures.CancelledError, futures.BrokenExecutor):
+                raise ConnectionError("the workers are gone: the same command goes on") from None
+            except Exception as error:  # a worker died again and again, or has no gan
+                if len(batch) > 1:  # perhaps of one of them
+                    pending |= {submit([task]): [task] for task in batch}
+                    continue
+                records = [failed(folder, batch[0], error)]
+            for record in records:
+                if record["status"] == "failed":
+                    warnings.warn(f"{record['made']} failed: {record['error']}", stacklevel=3)
+            bar.update(len(batch))
 
 
-def perform(folder: Path, session: str, tasks: Sequence[Task]) -> list[dict[str, Any]]:
+def perform(folder: Path, retries: int, data_dir: Path | None, tasks: Sequence[Task]) -> list[dict[str, Any]]:
     """What a worker does: play ``tasks``, if they are many first in one batch; the record of each."""
+
+    def look(*_: Any) -> None:
+        if not (folder / durable.LOCK).exists():  # the sweep does not go on
+            raise KeyboardInterrupt
+
     with ALONE:
         torch.set_num_threads(1)  # so that the figures are the same on every worker
-        if len(tasks) > 1 and not any((folder / task.made).exists() for task in tasks):
-            _together(folder, session, tasks)
-        return [_perform(folder, session, task) for task in tasks]
+        if len(tasks) > 1:
+            with suppress(Exception, KeyboardInterrupt):  # each meets it again, alone, and says so
+                stacked.train({folder / task.made: task.recipe for task in tasks}, data_dir, look)  # type: ignore[misc]
+        return [play(task, folder, look, retries) for task in tasks]
 
 
-def _together(folder: Path, session: str, tasks: Sequence[Task]) -> None:
-    """Train ``tasks`` in one batch; what is not finished afterwards is left to be played alone."""
-    begun = time.monotonic()
-
-    def note(status: str, **more: Any) -> None:
-        for task in tasks:
-            update(folder, task, status=status, worker=worker(), machine=platform.node(), **more)
-
-    recipes, how = [task.play.args[0] for task in tasks], tasks[0].play.args[1]  # type: ignore[attr-defined]
-    folders, look = [folder / task.made for task in tasks], _looks(folder, session, note)
-    with suppress(Exception, KeyboardInterrupt):  # each meets it again, alone, and says so
-        stacked.train(recipes, folders, data_dir=how.get("data_dir"), after_epoch=look)
-    for task in tasks:
-        update(folder, task, seconds=round((time.monotonic() - begun) / len(tasks), 3))
+def play(task: Task, folder: Path, look: Callable[..., None], retries: int) -> dict[str, Any]:
+    """Play ``task``, and write to its record what comes of it, also of an error; the record."""
+    own = {"status": "unfinished", "worker": worker(), "machine": platform.node(), "error": None}
+    record = note(folder, task, attempt=1, **own)
+    try:
+        record = note(folder, task, **task.play(folder / task.made, look), status="finished")
+    except KeyboardInterrupt:
+        pass
+    except Exception as error:
+        record = failed(folder, task, error)
+    return play(task, folder, look, retries - 1) if record["status"] == "failed" and retries else record
 
 
-def _looks(folder: Path, session: str, note: Callable[..., None]) -> Callable[..., None]:
-    """What is called after an epoch: tells of it now and then, and stops where the sweep does not go on."""
-    looked = time.monotonic()
-
-    def look(epoch: int, *_: Any) -> None:
-        nonlocal looked
-        if time.monotonic() - looked > LOOK:
-            looked = time.monotonic()
-            note("unfinished", epoch=epoch)
-            if read(folder / RECORD)["session"] != session:
-                raise KeyboardInterrupt
-
-    return look
+def failed(folder: Path, task: Task, error: Exception) -> dict[str, Any]:
+    kind, said = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", error)
+    return note(folder, task, status="failed", error=" ".join(f"{kind}: {said}".split()))
 
 
-def _perform(folder: Path, session: str, task: Task) -> dict[str, Any]:
-    """Play ``task``, and write to its record what comes of it, also of an error."""
-    path = path_of(folder, task)
-    with warnings.catch_warnings(record=True) as heard:
-        record, begun = read(path), time.monotonic()
-        before = record.get("seconds", 0.0)
-
-        def note(status: str, **more: Any) -> None:
-            record.update(more, status=status, seconds=round(before + time.monotonic() - begun, 3))
-            durable.write_json(path, record)
-
-        attempts = record.get("attempts", 0) + 1
-        note("unfinished", worker=worker(), machine=platform.node(), attempts=attempts, error=None)
-        try:
-            made = task.play(folder / task.made, _looks(folder, session, note))
-            note("finished", **made, warnings=sorted({one_line(one.message) for one in heard}))
-        except KeyboardInterrupt:
-            note("unfinished")
-        except Exception as error:
-            note("failed", error=one_line(error))
-        return record
+def note(folder: Path, task: Task, attempt: int = 0, **more: Any) -> dict[str, Any]:
+    """The record of ``task``, to which ``more`` is written."""
+    path = folder / f"{task.made}.json"
+    record = json.loads(path.read_text("utf-8"))
+    record |= more | {"attempts": record.get("attempts", 0) + attempt}
+    durable.write_json(path, record)
+    return record
 
 
 def worker() -> str:
@@ -266,3 +260,37 @@ def worker() -> str:
 
         return str(get_worker().name)
     return multiprocessing.current_process().name
+
+
+def load(out: str | os.PathLike[str]) -> pd.DataFrame:
+    """A sweep's table, a row for each combination: its parameters, status, metrics, wall time, worker.
+
+    ``status`` is finished, failed (``error`` says why), unfinished (so far to ``epoch``), or waiting;
+    ``seconds`` are those of its training. FileNotFoundError, ValueError: no sweep is there.
+    """
+    if not Path(out, RECORD).exists():
+        raise FileNotFoundError(f"{out} is no sweep: it has no {RECORD}")
+    there = known(Path(out))
+    fields = dict.fromkeys(field for record in there for field in record["parameters"])
+    rows = []
+    for record in there:
+        row = {field: record["fields"].get(field) for field in fields} | {"status": record["status"]}
+        row |= record.get("metrics", {}) | {"epoch": epochs(Path(out, record["made"]))}
+        rows.append(row | {key: record.get(key) for key in REST})
+    table = pd.DataFrame(rows, index=[record["made"] for record in there])
+    return table.map(lambda value: tuple(value) if isinstance(value, list) else value)
+
+
+def epochs(run: Path) -> int:
+    """How many epochs the run in this folder has had."""
+    history = run / runs.HISTORY
+    return history.read_text("utf-8").count("\n") - 1 if history.exists() else 0
+
+
+def known(folder: Path) -> list[dict[str, Any]]:
+    """The records of all combinations, in their order."""
+    there = []
+    for path in {*folder.glob("*.json")} - {folder / RECORD}:
+        with files.reading(path, advice="remove it, and the sweep writes it anew"):
+            there.append(json.loads(path.read_text("utf-8")))
+    return sorted(there, key=lambda record: record["number"])

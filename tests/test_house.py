@@ -13,7 +13,7 @@ MODULES = sorted(GAN.glob("*.py"))
 ORDER = (
     *("objective", "theory", "certified", "symbolic", "durable", "files"),
     *("data", "layers", "nets", "algorithm1", "toy", "recipes", "engine", "parzen"),
-    *("runs", "keeping", "training", "stacked", "tasks", "sweep", "__init__", "__main__"),
+    *("runs", "keeping", "training", "stacked", "sweep", "__init__", "__main__"),
 )
 """No module imports one that stands after it."""
 
@@ -49,14 +49,11 @@ def test_the_library_alone_brings_in_nothing_that_draws():
     assert done.stdout == "set()\n"
 
 
-ROOMS = {
-    **dict.fromkeys(("files", "durable"), "trust"),
-    **dict.fromkeys(("sweep", "stacked", "tasks"), "sweeps"),
-}
-MOST = {"house": 3600, "trust": 420, "sweeps": 556}
-"""Lines in all: of the library itself, of what reads, checks and keeps files, of sweeps.
+ROOMS = {"files": "trust", "durable": "trust", "sweep": "sweeps", "stacked": "a batch of seeds"}
+MOST = {"house": 3366, "trust": 250, "sweeps": 300, "a batch of seeds": 134}
+"""Lines in all: of the library itself, of what opens and writes files, of sweeps, and of seeds in one batch.
 
-Trust was to have 250 and sweeps 300; both numbers may fall, and not rise.
+The last two were to have 300 together; the house leaves that much of its 3 500.
 """
 
 

@@ -8,7 +8,7 @@ from gan import runs, stacked, sweep
 
 TINY = {"g_hidden": (8, 8), "d_hidden": (8, 6), "d_pieces": 2, "batch_size": 70, "epochs": 3}
 GAMES = {
-    "sgd": ("digits", TINY | {"ema": 0.9, "loss": "minimax", "learning_rate_decay": 1.01}),
+    "sgd": ("digits", TINY | {"loss": "minimax", "learning_rate_decay": 1.01}),
     "adam": ("digits", TINY | {"updates": "alternating", "k": 3, "optimizer": "adam", "learning_rate": 1e-3}),
     "line": ("figure1", {"g_hidden": (8, 8), "d_hidden": (8, 8), "epochs": 1}),
 }
@@ -21,6 +21,10 @@ def recipes(game, seeds=(3, 0, 7)):
 
 def alone(recipe, folder, **how):
     return gan.train(recipe, folder, device="cpu", engine="eager", progress=False, **how)
+
+
+def batch(made, folders, look=lambda epoch: None):
+    stacked.train(dict(zip(folders, made, strict=True)), None, look)
 
 
 def assert_close(there, here):
@@ -48,7 +52,7 @@ def assert_close(there, here):
 def test_games_in_one_batch_are_those_one_by_one(tmp_path, game):
     made, folders = recipes(game), [tmp_path / f"b{i}" for i in range(3)]
     before = torch.get_rng_state()
-    stacked.train(made, folders, device="cpu")
+    batch(made, folders)
     assert torch.equal(torch.get_rng_state(), before)
     for i, recipe in enumerate(made):
         run, ours = alone(recipe, tmp_path / f"a{i}"), gan.Run.load(folders[i])
@@ -64,7 +68,7 @@ def test_games_in_one_batch_are_those_one_by_one(tmp_path, game):
 def test_a_game_is_the_same_whatever_stands_beside_it(tmp_path):
     orders = (3, 0, 7), (7, 3), (0, 1, 2, 3, 4)
     for order in orders:
-        stacked.train(recipes("sgd", order), [tmp_path / f"{order}-{seed}" for seed in order], device="cpu")
+        batch(recipes("sgd", order), [tmp_path / f"{order}-{seed}" for seed in order])
     first, *others = (gan.Run.load(tmp_path / f"{order}-3").state for order in orders)
     for other in others:
         assert_close(other, first)
@@ -81,7 +85,7 @@ def test_one_that_diverges_is_left_out_and_stops_no_other(tmp_path, monkeypatch)
         return one
 
     monkeypatch.setattr(stacked, "Game", poisoned)
-    stacked.train(made, folders, device="cpu")
+    batch(made, folders)
     assert [folder.exists() for folder in folders] == [True, False, True]
     for i in (0, 2):
         run = alone(made[i], tmp_path / f"a{i}")
@@ -95,8 +99,7 @@ def test_what_is_stopped_stands_at_its_epochs_end_and_goes_on_alone(tmp_path):
         if epoch == 2:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        stacked.train(made, folders, device="cpu", after_epoch=stop)
+    batch(made, folders, stop)
     assert [len(gan.Run.load(folder).history) for folder in folders] == [2] * 3
     alone(made[1], folders[1])
     run = alone(made[1], tmp_path / "a")
@@ -111,6 +114,7 @@ def test_what_is_stopped_stands_at_its_epochs_end_and_goes_on_alone(tmp_path):
         ("mnist", {}, False),  # measured: no faster
         ("digits", {"g_hidden": (600, 600)}, False),
         ("digits", {"max_norm": 2.0}, False),
+        ("digits", {"ema": 0.9}, False),
         ("digits", {"precision": "bf16"}, False),
         ("digits", {"g_batch_norm": "meant"}, False),
         ("pytorch-gan", {}, False),
@@ -124,15 +128,14 @@ def test_what_is_large_or_has_other_layers_is_not_stacked(name, fields, pays):
 def test_what_trainings_are_told_beside_is_for_those_alone():
     assert not stacked.pays(gan.recipe("digits"), {"engine": "compiled"})
     assert not stacked.pays(gan.recipe("digits"), {"averages": [0.9]})
-    as_the_command_has_it = {"engine": "auto", "averages": [], "start": None, "overwrite": None}
-    assert stacked.pays(gan.recipe("digits"), as_the_command_has_it | {"split": "test", "device": "cpu"})
+    assert stacked.pays(gan.recipe("digits"), {"data_dir": "here", "device": "cpu"})
 
 
 def test_a_worker_gets_at_most_eight_seeds_of_one_combination_at_once(tmp_path):
     grid = {"loss": ["minimax", "non_saturating"], "seed": range(11), "max_norm": [0.0, 1.0]}
-    tasks = sweep.plan(lambda fields: sweep.training("digits", {"device": "cpu"}, fields), grid)
+    tasks = sweep.plan(lambda fields: sweep.training("digits", "none", {"device": "cpu"}, fields), grid)
     (tmp_path / tasks[0].made).mkdir()  # begun before: it goes on alone
-    groups = stacked.batches(tmp_path, tasks)
+    groups = sweep.left(tmp_path, tasks)
     assert sorted(task.made for group in groups for task in group) == sorted(task.made for task in tasks)
     assert sorted(map(len, groups)) == [1] * 23 + [2, 3, 8, 8]
     for group in groups:

@@ -39,5 +39,5 @@ def execution(path: Path) -> Callable[[dict[str, Any]], Task]:
 
 
 def _execute(path: Path, folder: str, parameters: dict[str, Any], made: Path, look: Any) -> dict[str, Any]:
-    papermill.execute_notebook(path, made, parameters, cwd=folder, progress_bar=False)
-    return {}
+    executed = papermill.execute_notebook(path, made, parameters, cwd=folder, progress_bar=False)
+    return {"seconds": executed.metadata.papermill.duration}
