@@ -36,11 +36,11 @@ EXTRAS = (  # and not what others look for among the modules that are there, as 
 )
 BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"
 CALLS = """
-import contextlib, io, json, sys
+import contextlib, importlib.metadata, io, json, sys
 import gan
 from gan.__main__ import main
 
-print(json.dumps([gan.__file__, gan.__version__]))
+print(json.dumps([gan.__file__, importlib.metadata.version("gan-book")]))
 for arguments in json.loads(sys.argv[1]):
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -465,6 +465,16 @@ def test_large_numbers_are_no_trouble(tmp_path):
 # Signals
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C and a hang-up are not ignored, as they are where the tests run in the background."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def signalled(recipe, out, at, number=signal.SIGTERM, **options):
     """Train; the signal comes within the ``at``-th update that this process makes. Returns the exit code."""
     iteration, left = algorithm1.ITERATIONS[recipe.updates], [at]
@@ -538,6 +548,7 @@ def test_a_signal_in_the_second_stage_and_one_after_another(tmp_path, at):
     assert_same_state(train(staged(ema=0.5), tmp_path / "run"), whole)
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signals_exit_code_is_a_shells_and_handlers_are_put_back(tmp_path, capsys, name, code):
     number = getattr(signal, name)
@@ -551,6 +562,7 @@ def test_a_signals_exit_code_is_a_shells_and_handlers_are_put_back(tmp_path, cap
     assert "stopped; the same command" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("heard")
 def test_a_second_ctrl_c_is_obeyed_at_once_and_an_ignored_signal_is_not(tmp_path, monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
