@@ -64,6 +64,31 @@ def test_axe_finds_nothing_serious(
     width: int,
     rules: dict[str, object],
 ) -> None:
+    """All rules on all pages; what depends on colours or room, which pages share, on every fourth."""
+    check(browser, address, [*pages] if rules is AXE[0][2] else [*pages][::4], theme, width, rules)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("theme", "width", "rules"), AXE[1:])
+def test_axe_finds_nothing_serious_on_any_page(
+    browser: webdriver.Chrome,
+    address: str,
+    pages: dict[str, BeautifulSoup],
+    theme: str,
+    width: int,
+    rules: dict[str, object],
+) -> None:
+    check(browser, address, [*pages], theme, width, rules)
+
+
+def check(
+    browser: webdriver.Chrome,
+    address: str,
+    pages: list[str],
+    theme: str,
+    width: int,
+    rules: dict[str, object],
+) -> None:
     """With what is folded unfolded, and the words found by a search marked: the search page comes first."""
     axe = (resources.files("selenium_axe_python") / "axe-core/axe.min.js").read_text("utf-8")
     options = {"resultTypes": ["violations"]} | rules

@@ -7,7 +7,7 @@ from jupyter_client.manager import start_new_kernel
 
 import gan
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 CELL = """
 import gan
 recipe = gan.recipe("digits", epochs=12, seed=3)

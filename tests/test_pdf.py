@@ -1,4 +1,4 @@
-"""The book on paper: all of it, in order, every character, every link."""
+"""The book on paper, in `make soak`: all of it, in order, every character, every link."""
 
 import os
 import re
@@ -74,6 +74,7 @@ def starts(printed):
     return [(entry.title, printed.get_destination_page_number(entry) + 1) for entry in entries]
 
 
+@pytest.mark.soak
 def test_every_chapter_is_there_in_order_on_a_page_of_its_own(chapters, starts):
     titles = [pdf.plain(chapter.h1.get_text()) for chapter in chapters]
     assert [title for title, _ in starts] == [titles[0], "目录", "关于本书", *titles[1:]]
@@ -81,6 +82,7 @@ def test_every_chapter_is_there_in_order_on_a_page_of_its_own(chapters, starts):
     assert pages == sorted(set(pages))
 
 
+@pytest.mark.soak
 def test_sections_are_in_the_outline_once(chapters, printed):
     def flatten(entries):
         return [t for e in entries for t in (flatten(e) if isinstance(e, list) else [e.title])]
@@ -89,6 +91,7 @@ def test_sections_are_in_the_outline_once(chapters, printed):
     assert flatten(printed.outline) == [headings[0], "目录", "关于本书", *headings[1:]]
 
 
+@pytest.mark.soak
 def test_contents_show_the_page_numbers(starts, texts):
     contents = squeeze("".join(texts[starts[1][1] - 1 : starts[2][1] - 1]))
     for title, page in starts[2:]:
@@ -96,6 +99,7 @@ def test_contents_show_the_page_numbers(starts, texts):
         assert str(page) in texts[page - 1].split()  # its own footer
 
 
+@pytest.mark.soak
 def test_no_character_is_missing(chapters, texts):
     text = "".join(texts)
     written = Counter(squeeze("".join(chapter.get_text() for chapter in chapters)))
@@ -108,6 +112,7 @@ def test_no_character_is_missing(chapters, texts):
     assert set(squeeze(prose)) <= set(text)
 
 
+@pytest.mark.soak
 def test_no_character_is_a_stand_in(texts):
     text = set("".join(texts))
     assert "\ufffd" not in text
@@ -116,6 +121,7 @@ def test_no_character_is_a_stand_in(texts):
     assert {c for c in text if unicodedata.category(c) in ("Co", "Cn", "Cc")} <= {*pieces, "\n"}
 
 
+@pytest.mark.soak
 def test_first_and_last_chapter_read_as_on_the_site(chapters, starts, texts):
     bounds = [page for _, page in starts[2:]] + [len(texts) + 1]
     for chapter, first, end in ((chapters[1], *bounds[1:3]), (chapters[-1], *bounds[-2:])):
@@ -125,6 +131,7 @@ def test_first_and_last_chapter_read_as_on_the_site(chapters, starts, texts):
         assert sum(found) > 0.7 * len(found) > 0  # but for those that go over a page's end
 
 
+@pytest.mark.soak
 def test_formulas_are_set(chapters, texts):
     text = "".join(texts)
     assert sum(len(chapter.select(".math")) for chapter in chapters) > 100
@@ -134,6 +141,7 @@ def test_formulas_are_set(chapters, texts):
     assert {"∑", "∫", "∼"} <= set(text)
 
 
+@pytest.mark.soak
 def test_all_fonts_are_embedded(printed):
     fonts = {}
     for page in printed.pages:
@@ -147,6 +155,7 @@ def test_all_fonts_are_embedded(printed):
             assert {"/FontFile", "/FontFile2", "/FontFile3"} & set(descriptor), name
 
 
+@pytest.mark.soak
 def test_links_lead_somewhere(printed):
     places, inside, outside = set(printed.named_destinations), 0, 0
     for page in printed.pages:
@@ -164,6 +173,7 @@ def test_links_lead_somewhere(printed):
         assert printed.get_destination_page_number(destination) is not None, name
 
 
+@pytest.mark.soak
 def test_the_paper_has_a_name_and_no_date(printed):
     assert printed.metadata.title == "生成对抗网络"
     assert printed.metadata.author.startswith("Ian J. Goodfellow, ")
