@@ -497,6 +497,7 @@ def test_where_workers_are_no_modules_the_page_trains_by_itself(
         assert browser.execute_async_script(PLAY_TO, 3) == usual
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("frame", "moving"), [(3, 2), (50, 1)])
 def test_a_slow_film_is_drawn_coarsely_until_it_stops(
     browser: webdriver.Chrome, address: str, frame: int, moving: int
@@ -622,6 +623,7 @@ def test_two_widgets_do_not_disturb_each_other(browser: webdriver.Chrome, addres
     assert browser.current_url.endswith("#figure12.seed=4&figure1.k=1&figure1.seed=3")
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("still", [False, True])
 def test_the_cover_plays_once_and_stops(browser: webdriver.Chrome, address: str, still: bool) -> None:

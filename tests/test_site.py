@@ -221,6 +221,7 @@ def test_the_first_page_is_light(browser: webdriver.Chrome, address: str, site: 
     assert sum(sizes.values()) < 1e6, sizes
 
 
+@pytest.mark.soak
 def test_icons_are_drawn(browser: webdriver.Chrome, address: str, pages: dict[str, BeautifulSoup]) -> None:
     """Each icon that the theme asks for by its class is one of the style sheet's."""
     undrawn = """return [...document.querySelectorAll("[class*='fa-']")].filter((icon) =>
