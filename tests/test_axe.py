@@ -8,13 +8,18 @@ from bs4 import BeautifulSoup
 from selenium import webdriver
 from test_site import open_page, seen_as
 
-# All rules of axe-core as most readers see the pages; those that depend on colours or room once more.
+# All rules of axe-core as most readers see the pages; those that depend on colours or room once more, on
+# every fourth page, as pages share their styles, and in `make soak` on all.
 CONTRAST = {"runOnly": ["color-contrast"]}
-AXE = [
-    ("light", 1280, {"rules": {"color-contrast": {"enabled": False}}}),
+ONCE_MORE = [
     ("light", 1280, CONTRAST),
     ("dark", 1280, CONTRAST),
     ("light", 360, {"runOnly": ["scrollable-region-focusable"]}),
+]
+AXE = [
+    ("light", 1280, {"rules": {"color-contrast": {"enabled": False}}}, 1),
+    *((*seen, 4) for seen in ONCE_MORE),
+    *(pytest.param(*seen, 1, marks=pytest.mark.soak) for seen in ONCE_MORE),
 ]
 
 UNFOLD = """
@@ -55,7 +60,7 @@ FIVE_OF_A_KIND = """
     tags.forEach((tag, i) => tag.style.visibility = visibility[i])"""
 
 
-@pytest.mark.parametrize(("theme", "width", "rules"), AXE)
+@pytest.mark.parametrize(("theme", "width", "rules", "step"), AXE)
 def test_axe_finds_nothing_serious(
     browser: webdriver.Chrome,
     address: str,
@@ -63,31 +68,7 @@ def test_axe_finds_nothing_serious(
     theme: str,
     width: int,
     rules: dict[str, object],
-) -> None:
-    """All rules on all pages; what depends on colours or room, which pages share, on every fourth."""
-    check(browser, address, [*pages] if rules is AXE[0][2] else [*pages][::4], theme, width, rules)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize(("theme", "width", "rules"), AXE[1:])
-def test_axe_finds_nothing_serious_on_any_page(
-    browser: webdriver.Chrome,
-    address: str,
-    pages: dict[str, BeautifulSoup],
-    theme: str,
-    width: int,
-    rules: dict[str, object],
-) -> None:
-    check(browser, address, [*pages], theme, width, rules)
-
-
-def check(
-    browser: webdriver.Chrome,
-    address: str,
-    pages: list[str],
-    theme: str,
-    width: int,
-    rules: dict[str, object],
+    step: int,
 ) -> None:
     """With what is folded unfolded, and the words found by a search marked: the search page comes first."""
     axe = (resources.files("selenium_axe_python") / "axe-core/axe.min.js").read_text("utf-8")
@@ -96,7 +77,7 @@ def check(
         (result) => arguments[0](result.violations))"""
     browser.set_script_timeout(120)
     with seen_as(browser, theme, width):
-        for page in pages:
+        for page in [*pages][::step]:
             open_page(browser, f"{address}{page}?q=MNIST")
             assert browser.execute_script("return document.documentElement.dataset.theme") == theme
             browser.execute_script(UNFOLD)

@@ -113,3 +113,7 @@ def test_a_sweep_is_published_by_the_command_and_once_in_the_list(tmp_path, monk
     (folder / f"{table.index[0]}.json").write_text(json.dumps(waiting))
     assert main(["publish", "s", "small"]) == 2
     assert "s has 1 of 4 runs to do: finish it first" in capsys.readouterr().err
+    lost = waiting | {"status": "failed", "error": f"OSError: {folder}/digits can't be written"}
+    (folder / f"{table.index[0]}.json").write_text(json.dumps(lost))
+    assert main(["publish", "s", "small"]) == 0
+    assert "OSError: digits can't be written" in swept.load("small")[1]["error"].tolist()

@@ -36,8 +36,7 @@ def follow(
     ``scores``, for each ``every`` epochs: the figures on the validation split (`gan.parzen.estimate`) of
     G's last weights, ``decay`` 0, and of their averages with decays ``averages``, whether or not the recipe
     has one; G's weights at the best of the recipe's own figures are kept beside the run (`gan.Run.best`).
-    What was stopped, or is to be longer, goes on. ``how`` is for `gan.train`. ValueError: the file
-    there has scores of another recipe, or on other data, and not ``overwrite``.
+    ``how`` is for `gan.train`. ValueError: the file has another recipe's scores, or on other data.
     """
     if every < 1:
         raise ValueError(f"every = {every}: it must be a number of epochs, at least 1")

@@ -44,19 +44,15 @@ def publish(
     ``root`` is a checkout's book/results/, if no other is given; ``name`` is one plain word. What stands
     there under this name stays until the new run is whole; it stays for good where it is of another
     recipe, or without ``replace``. Its line in ``root/started.csv`` is added, or put right.
-
     The weights are rounded first, to 8 bits each, or to 16 where that would move a figure by half its
     standard error; all figures and pictures are made with them: what is published is what was measured. The
     pictures are Figure 2 from the first 50 samples of ``z_seed`` (samples.png), Figure 3
     (interpolation.png) and the run's film, an epoch in each column (film.png).
-
     With ``ema``, the decay of an average of G's weights that was kept beside (`gan.train`), the run is
     published as that of the recipe with this ``ema``, whose game is the same, bit for bit; it has no film,
     as that was made of other weights. Where a sweep kept the best weights, they come too.
-
-    ``unfinished`` publishes a run as it stands, as one of so many epochs as it has: a game's first epochs
-    do not depend on how many are to follow. ``weights``: "all" are kept, those of all "generators", of the
-    "generator" that is sampled from, or "none".
+    ``unfinished`` publishes a run as one of so many epochs as it has. ``weights``: "all" are kept, those of
+    all "generators", of the "generator" that is sampled from, or "none".
     """
     root = Path(root or places.results())
     place = root / places.name_of_run(name)

@@ -43,6 +43,7 @@ def publish(
     added, or put right. ValueError: it is not finished, of a notebook, or without figures.
     """
     root, table = Path(root or places.results()), sweep.load(folder)
+    table["error"] = table["error"].str.replace(f"{Path(folder).resolve()}{os.sep}", "", regex=False)
     if left := int((~table["status"].isin(["finished", "failed"])).sum()):
         raise ValueError(f"{folder} has {left} of {len(table)} runs to do: finish it first")
     if "mean" not in table or "seed" not in table:
