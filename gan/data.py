@@ -12,7 +12,9 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +94,7 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, fold: int = 
     if name in MADE:
         if path.exists():
             raise ValueError(f"{path}: {name} is a data set that needs no file; give yours another name")
-        return MADE[name]()
+        return deepcopy(MADE[name]())
     if not folder.is_dir() and (given or not folder.is_absolute()):  # but the cache, which is made
         raise FileNotFoundError(f"there is no data folder {folder}: name one that is there, or make it first")
     if not shape and not path.is_file():
@@ -264,10 +266,7 @@ def scale(x: NDArray) -> NDArray[np.float32]:
 
 
 def gcn(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Global contrast normalisation: each image less its mean, brought to the Euclidean norm GCN.
-
-    (n, …) -> the same, with what was taken away: means and norms, both (n,). An even image becomes 0.
-    """
+    """Images (n, …), contrast-normalised: of mean 0 and norm GCN, even ones 0; their means and norms (n,)."""
     pixels = x.flatten(1)
     first = pixels[:, :1]  # an even image's mean, which a plain sum would round
     mean = first + (pixels - first).mean(1, keepdim=True)
@@ -308,6 +307,7 @@ def nearest(queries: NDArray, pool: NDArray) -> NDArray[np.intp]:
     return torch.cat(found).numpy()
 
 
+@cache  # to parse its text takes as long as a short training
 def _digits() -> Dataset:
     """scikit-learn's 1 797 handwritten 8×8 digits, the first 1 500 for training."""
     from sklearn.datasets import load_digits

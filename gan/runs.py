@@ -15,7 +15,7 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -271,7 +271,7 @@ def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> d
     return {
         "recipe": recipe.model_dump(mode="json"),
         "seeds": {"training": recipe.seed},
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "versions": dict(versions()),
         "device": f"{processes()} × " * (processes() > 1) + describe(device),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": 0.0,
@@ -279,6 +279,11 @@ def new_record(recipe: Recipe, device: torch.device, dataset: data.Dataset) -> d
         "data_sha256": dataset.digest,
         "shape": list(dataset.shape),
     }
+
+
+@cache
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def latest(record: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,11 @@ def test_digits_are_scikit_learns():
     assert np.array_equal(np.concatenate([digits.y_train, digits.y_test]), original.target)
 
 
+def test_who_changes_the_digits_changes_nobody_elses():
+    gan.data.load("digits").x_train[:] = 0
+    assert gan.data.load("digits").x_train.any()
+
+
 def test_unknown_names_and_splits_are_refused():
     with pytest.raises(ValueError, match="there is no data set 'cifar'; there are: mnist, tfd, faces"):
         gan.data.load("cifar")

@@ -198,19 +198,6 @@ def open_page(browser: webdriver.Chrome, url: str) -> SimpleNamespace:
     return SimpleNamespace(requests=requests, complaints=complaints)
 
 
-def test_pages_load_without_errors_or_other_hosts(
-    browser: webdriver.Chrome, address: str, pages: dict[str, BeautifulSoup]
-) -> None:
-    for page in pages:
-        seen = open_page(browser, address + page)
-        assert seen.requests
-        assert not [url for url in seen.requests if not url.startswith((address, "data:"))], page
-        assert not seen.complaints, page
-        assert not browser.find_elements("css selector", ".math:not(:has(mjx-container))"), page
-        assert not browser.find_elements("css selector", "mjx-merror"), page
-    assert any(soup.select(".math") for soup in pages.values())
-
-
 def test_the_first_page_is_light(browser: webdriver.Chrome, address: str, site: Path) -> None:
     """Below 1 MB in all, as a server sends it: text compressed, pictures and fonts as they are."""
     seen = open_page(browser, f"{address}book/index.html")
@@ -219,16 +206,6 @@ def test_the_first_page_is_light(browser: webdriver.Chrome, address: str, site: 
     sizes = {f: len(f.read_bytes() if f.suffix in packed else gzip.compress(f.read_bytes())) for f in files}
     assert site / "book/index.html" in sizes
     assert sum(sizes.values()) < 1e6, sizes
-
-
-@pytest.mark.soak
-def test_icons_are_drawn(browser: webdriver.Chrome, address: str, pages: dict[str, BeautifulSoup]) -> None:
-    """Each icon that the theme asks for by its class is one of the style sheet's."""
-    undrawn = """return [...document.querySelectorAll("[class*='fa-']")].filter((icon) =>
-        getComputedStyle(icon).maskImage == "none").map((icon) => icon.className)"""
-    for page in pages:
-        open_page(browser, address + page)
-        assert not browser.execute_script(undrawn), page
 
 
 def test_names_of_buttons_are_chinese(pages: dict[str, BeautifulSoup]) -> None:
@@ -355,21 +332,6 @@ def test_search_for_nothing_says_that_nothing_was_found(browser: webdriver.Chrom
     for query in ("", " ", "\u3000", "。", "-"):
         assert not search(browser, address, query)
         assert re.search("[\u4e00-\u9fff]", browser.find_element("css selector", ".search-summary").text)
-
-
-def test_no_page_scrolls_sideways_on_a_phone(
-    browser: webdriver.Chrome, address: str, pages: dict[str, BeautifulSoup]
-) -> None:
-    # A formula of its own scrolls inside itself; one in a line of text has to fit.
-    cut_off = """return [...document.querySelectorAll("span.math")].filter((math) =>
-        math.querySelector("mjx-math").getBoundingClientRect().width > math.clientWidth + 1)
-        .map((math) => math.textContent)"""
-    with seen_as(browser, width=360):
-        for page in pages:
-            open_page(browser, address + page)
-            width = browser.execute_script("return document.documentElement.scrollWidth")
-            assert width <= 360, page
-            assert not browser.execute_script(cut_off), page
 
 
 def test_the_lines_of_an_algorithm_are_counted(

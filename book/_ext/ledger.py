@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,15 @@ METRICS = {"parzen": "", "parzen_best": "验证最好的一轮", "parzen_last": 
 Claim = Mapping[str, Any]
 
 
-def read(path: Path) -> dict[str, Any]:
-    ledger: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+@cache
+def parsed(text: str) -> dict[str, Any]:
+    ledger: dict[str, Any] = yaml.safe_load(text)
     return ledger
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The ledger, parsed once, as each of a hundred marks asks for it: nobody may change it."""
+    return parsed(path.read_text(encoding="utf-8"))
 
 
 def links(claim: Claim, kind: str) -> list[str]:

@@ -9,6 +9,7 @@ over http can load none. Styles may stand inline, as MathJax and pandas write th
 import base64
 import hashlib
 import re
+from collections.abc import Collection
 from html import unescape
 from pathlib import Path
 
@@ -42,12 +43,19 @@ def digest(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def policy(html: str) -> str:
-    """What the page ``html`` may load and run."""
+def around(html: str) -> str:
+    """A page without its article."""
     start, end = html.find(ARTICLE), html.rfind("</article>")
-    around = html[:start] + html[end:] if start >= 0 else html
-    scripts = [*dict.fromkeys(map(digest, INLINE.findall(around)))]
-    handlers = [*dict.fromkeys(digest(unescape(code)) for code in HANDLER.findall(around))]
+    return html[:start] + html[end:] if start >= 0 else html
+
+
+def handlers(html: str) -> list[str]:
+    return [digest(unescape(code)) for code in HANDLER.findall(around(html))]
+
+
+def policy(html: str, handlers: Collection[str]) -> str:
+    """What the page ``html`` may load and run, with these handlers."""
+    scripts = [*dict.fromkeys(map(digest, INLINE.findall(around(html))))]
     allowed = " ".join([*scripts, *(["'unsafe-hashes'", *handlers] if handlers else [])])
     return "; ".join(
         f"{what} {sources} {allowed if what == 'script-src' else ''}".rstrip()
@@ -58,11 +66,13 @@ def policy(html: str) -> str:
 def guard_pages(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.format != "html":
         return
-    for page in sorted(Path(app.outdir).rglob("*.html")):
-        if "_static" in page.parts:  # a part of the theme, not a page
-            continue
-        html = THERE.sub("", page.read_text("utf-8"))
-        meta = META.format(policy(html))  # without < & and double quotes
+    found = [page for page in sorted(Path(app.outdir).rglob("*.html")) if "_static" not in page.parts]
+    pages = {page: page.read_text("utf-8") for page in found}
+    # The search reads all the other pages under its own page's policy, and the browser complains of handlers.
+    everywhere = sorted({one for html in pages.values() for one in handlers(html)})
+    for page, written in pages.items():
+        html = THERE.sub("", written)
+        meta = META.format(policy(html, everywhere))  # without < & and double quotes
         guarded = html.replace(CHARSET, CHARSET + meta, 1) if CHARSET in html else meta + html
         page.write_text(guarded, "utf-8")
     for script in Path(app.outdir, "_static").glob("doctools.js"):
