@@ -36,7 +36,7 @@ lint: .venv/.installed
 	$(BIN)/python -m mypy
 
 check: lint ## lint, check types, run the tests that take under a second each (1 to 2 minutes)
-	$(PYTEST) -m 'not slow and not soak' tests
+	$(PYTEST) -n 2 -m 'not slow and not soak' tests
 
 test: lint ## lint, check types, run tests/ and every notebook against its committed outputs (under 10 minutes)
 	$(PYTEST) --nbval tests book

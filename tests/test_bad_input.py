@@ -554,6 +554,7 @@ def valid_or_one_line(field, text):
     return True
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(FIELD, ODD)
 def test_any_text_for_any_field_makes_a_recipe_or_one_line(field, text):

@@ -127,6 +127,7 @@ def images(n):
     return np.random.default_rng(0).integers(0, 256, (n, 28, 28), np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", [peers.plain_mnist, peers.plain_pytorch_gan])
 def test_the_plain_loops_go_on_without_end(loop):
     updates = loop(images(200), torch.device("cpu"))
@@ -197,13 +198,15 @@ def test_the_products_alone_are_those_of_an_update():
     assert sum(2 * len(a) * a.shape[1] * b.shape[1] for a, b in seen.pairs) == operations
 
 
-# How much memory a recipe takes
+# How much memory a recipe takes; two of three recipes in `make soak`
 
 MOST = 380  # MiB beyond the imports: with torch 2.14 on Linux 210 to 255, and half as much again
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["digits", "mnist", "pytorch-gan"])
+@pytest.mark.parametrize(
+    "name", ["digits", *(pytest.param(name, marks=pytest.mark.soak) for name in ("mnist", "pytorch-gan"))]
+)
 def test_the_memory_of_a_recipe_is_bounded_and_none_of_it_is_its_parents(tmp_path, monkeypatch, name):
     """With a few minibatches of training images, and the images that the recipe holds out."""
     pytest.importorskip("resource")

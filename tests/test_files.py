@@ -676,6 +676,7 @@ def test_what_own_images_are_too_few_for_is_said_before_anything_is_written(
     assert os.listdir(tmp_path) == ["mine.npz"]
 
 
+@pytest.mark.slow
 def test_networks_that_cannot_make_such_images_say_so_before_anything_is_written(tmp_path):
     np.savez(tmp_path / "mine.npz", **own((32, 26, 3), 300))
     asked = gan.recipe("cifar10-conv", dataset="mine", valid=0)

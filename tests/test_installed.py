@@ -149,6 +149,7 @@ def check(folder, venv):
     assert [record["commit"] for record in records] == [None, None]  # and not that of their repository
 
 
+@pytest.mark.slow
 def test_the_sdist_holds_all_files_that_the_tests_may_need(built):
     _, sdist, _ = built
     with tarfile.open(sdist) as archive:

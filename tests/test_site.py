@@ -285,12 +285,16 @@ def test_a_page_is_printed_black_on_white_without_buttons(browser: webdriver.Chr
 
 
 def search(browser: webdriver.Chrome, address: str, query: str) -> set[str]:
-    """The pages that the site's search finds."""
-    browser.get(f"{address}search.html?q={quote(query)}")
-    summary = "return document.querySelector('.search-summary')?.innerText"
-    WebDriverWait(browser, 10).until(lambda b: b.execute_script(summary))
-    hits = browser.find_elements("css selector", "#search-results li a")
-    return {urlsplit(hit.get_attribute("href")).path.lstrip("/") for hit in hits}
+    """The pages that the site's search finds, without what it would quote of them: that takes the longest."""
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": [f"{address}book/*"]})
+    try:
+        browser.get(f"{address}search.html?q={quote(query)}")
+        summary = "return document.querySelector('.search-summary')?.innerText"
+        WebDriverWait(browser, 10, 0.05).until(lambda b: b.execute_script(summary))
+    finally:
+        browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    hits = "return [...document.querySelectorAll('#search-results li a')].map((link) => link.href)"
+    return {urlsplit(hit).path.lstrip("/") for hit in browser.execute_script(hits)}
 
 
 def test_search_finds_chinese_and_latin_words(

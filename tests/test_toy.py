@@ -129,6 +129,7 @@ def check_p_g(generator: Generator) -> None:
     assert np.cumsum(masses)[:-1] == pytest.approx(empirical, abs=2.5 / math.sqrt(n))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(generators)
 def test_the_mass_of_p_g_is_1_and_its_distribution_that_of_samples(generator):
