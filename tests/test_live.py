@@ -23,7 +23,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
-from test_site import seen_as
+from test_site import complaints, seen_as, untypeset
 
 import gan
 from gan import objective, theory, toy
@@ -313,6 +313,12 @@ PLAY_TO = f"""
     play.click()"""
 
 
+@pytest.fixture
+def browser(browser: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
+    with untypeset(browser):
+        yield browser
+
+
 def where(scheme: str, address: str, site: Path, page: str) -> str:
     return f"{address if scheme == 'http' else f'{site.as_uri()}/'}book/{page}.html"
 
@@ -376,10 +382,6 @@ def choose(browser: webdriver.Chrome, key: str, value: str) -> None:
         control.dispatchEvent(new Event("change", { bubbles: true }))""",
         *(key, value),
     )
-
-
-def complaints(browser: webdriver.Chrome) -> list[str]:
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] != "INFO"]
 
 
 def requests(browser: webdriver.Chrome) -> list[str]:

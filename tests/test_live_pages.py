@@ -7,7 +7,7 @@ import re
 import subprocess
 import time
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,7 +23,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 from test_live import need
-from test_site import open_page, seen_as
+from test_site import complaints, open_page, seen_as, untypeset
 
 import gan
 from gan import theory
@@ -233,6 +233,12 @@ def test_paths_are_those_of_theory(node: Node) -> None:
 
 
 @pytest.fixture
+def browser(browser: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
+    with untypeset(browser):
+        yield browser
+
+
+@pytest.fixture
 def opened(site: Path) -> str:
     """Where the site begins when it is opened as files."""
     return f"{site.as_uri()}/"
@@ -315,8 +321,7 @@ class Widget:
         urls = [e["params"]["request"]["url"] for e in logs if e["method"] == "Network.requestWillBeSent"]
         allowed = (self.start, "data:", "about:")
         assert not [url for url in [*self.seen.requests, *urls] if not url.startswith(allowed)]
-        complaints = [e["message"] for e in self.browser.get_log("browser") if e["level"] != "INFO"]
-        assert not [*self.seen.complaints, *complaints]
+        assert not [*self.seen.complaints, *complaints(self.browser)]
 
 
 def test_two_densities(browser: webdriver.Chrome, opened: str) -> None:
