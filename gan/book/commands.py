@@ -106,6 +106,15 @@ def yardsticks(recipe: str, parameters: dict[str, Any], out: Path | None, **how:
     print(f"{out}: {record['seconds']:.0f} s")
 
 
+def beginning(recipe: str, parameters: dict[str, Any], out: Path | None, **how: Any) -> None:
+    from . import beginning
+
+    made = gan.recipe(recipe, **parameters)
+    out = out or places.results("out=FILE") / "beginnings" / f"{gan.runs.default_folder(made).name}.json"
+    record = beginning.follow(made, out, **how)
+    print(f"{out}: {len(record['rows'])} rows, {record['seconds']:.0f} s")
+
+
 def bench(**how: Any) -> None:
     folder = Path(gan.__file__).parents[1] / "benchmarks"
     if not folder.is_dir():
@@ -171,6 +180,15 @@ def commands(training: dict[str, Any]) -> Commands:
                 "-n": {"type": int, "default": 10_000, "help": "how many samples of each kind"},
                 "--seed": {"type": int, "default": 0, "help": "of the draws and of k-means"},
                 "--out": {"type": Path, "help": "default: book/results/yardsticks/RECIPE.json"},
+            },
+        ),
+        beginning: (
+            "look at a recipe's first updates as they go",
+            {name: training[name] for name in ("recipe", "-p", "--device", "--engine")}
+            | {
+                "--updates": {"type": int, "default": 1000, "help": "how many (default: 1000)"},
+                "--every": {"type": int, "default": 10, "help": "updates between two looks (default: 10)"},
+                "--out": {"type": Path, "help": "default: book/results/beginnings/RECIPE.json"},
             },
         ),
         bench: (

@@ -55,6 +55,30 @@ def two_stages(history: pd.DataFrame, after: int) -> Figure:
     return figure
 
 
+def beginning(record: Mapping[str, Any]) -> Figure:
+    """A recipe's first updates, as `beginning.follow` has them: spread, logits, norms of the gradients."""
+    rows = pd.DataFrame(record["rows"])
+    panels = {
+        "spread of pixels": {"data_spread": ("$x$", "data"), "spread": ("$G(z)$", "generator")},
+        "$D$'s logits": {"real": ("$x$", "data"), "fake": ("$G(z)$", "generator")},
+        "norm of gradient": {"d_norm": ("$D$", "discriminator"), "g_norm": ("$G$", "generator")},
+    }
+    with style():
+        figure = Figure(figsize=(8, 2.7), layout="constrained")
+        for axes, (what, curves) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+            for column, (_, whose) in curves.items():
+                axes.plot(rows["update"], rows[column], **LINES[whose])
+            axes.set(xlabel="update", ylabel=what, yscale="linear" if "real" in curves else "log")
+            axes.margins(x=0)
+            place, height = axes.transScale + axes.transLimits, -math.inf
+            for column in sorted(curves, key=lambda column: rows[column].iloc[-1]):
+                end = place.transform((rows["update"].iloc[-1], rows[column].iloc[-1]))
+                height = max(end[1], height + 0.1)  # so that their names do not touch
+                name, whose = curves[column]
+                label(axes, *place.inverted().transform((end[0], height)), f" {name}", COLOURS[whose])
+    return figure
+
+
 def how_long(
     courses: Sequence[Mapping[str, Any]],
     rate: Callable[[int], float],

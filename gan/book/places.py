@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..files import plain_word
 
-RESERVED = ("bench", "yardsticks", "sweep", "sweeps", "course")
+RESERVED = ("bench", "yardsticks", "sweep", "sweeps", "course", "beginnings")
 """What stands in book/results/ beside published runs."""
 
 
