@@ -51,6 +51,20 @@ def going_on(name: str) -> list[str]:
     return ["--from", str(RESULTS / name)] if kept else []
 
 
+def beginning(recipe: str, updates: int, *options: str) -> list[str]:
+    """A recipe's first updates, looked at as they go."""
+    return [
+        *GAN,
+        "beginning",
+        recipe,
+        "--updates",
+        str(updates),
+        "--out",
+        f"{{out}}/{recipe}-beginning.json",
+        *options,
+    ]
+
+
 def parts(small: bool) -> dict[str, Part]:
     """Every part by its name, the most wanted first; ``small`` ones play on digits."""
     tests = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml")]
@@ -62,6 +76,7 @@ def parts(small: bool) -> dict[str, Part]:
             "tests": Part(90, {"tests": [*tests, "--collect-only"]}, trains=False),
             "seeds": Part(90, {"mnist-s1": few, "mnist-s2": few}),
             "alternating": Part(90, {"mnist-alternating-0.02": few}, publishes=False),
+            "beginnings": Part(90, {"digits-beginning": beginning("digits", 20)}, trains=False),
             "bench": Part(90, {"bench": [*bench, "nearest", "--rounds", "1"]}, trains=False),
         }
     runs = {f"mnist-s{n}": sweep("mnist", *going_on(f"mnist-s{n}"), seed=n) for n in (1, 2)}
@@ -73,12 +88,17 @@ def parts(small: bool) -> dict[str, Part]:
         for rate in rates
     }
     colours = {name: sweep(name, every=50, precision="bf16") for name in ("cifar10", "cifar10-conv")}
+    begun = {
+        f"{name}-beginning": beginning(name, 5000, "-p", "precision", "bf16")
+        for name in ("faces", "cifar10-conv")
+    }
     return {
         "tests": Part(90, {"tests": tests}, trains=False),
         "seeds": Part(600, runs),
         "alternating": Part(150, alternating, publishes=False),
         "faces": Part(400, {"faces": sweep("faces", every=50, precision="bf16")}),
         "colours": Part(400, colours),
+        "beginnings": Part(150, begun, trains=False),
         "bench": Part(
             150,
             {"bench": [*bench, "pytorch_gan", "mnist", "parzen", "profile", "--rounds", "2"]},
