@@ -346,7 +346,8 @@ if __name__ == "__main__":
         gan.train(gan.recipe("digits", **RECIPE), scratch, device="cpu", progress=False)
     commit = gan.runs.commit()
     gan.runs.commit = lambda: commit
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # both may have been ignored, as under nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     tqdm.set_lock(threading.RLock())  # its own is one for all children: who is killed may hold it
     gc.freeze()  # so that children share these pages
     serve(ctypes.CDLL(sys.argv[1]))
