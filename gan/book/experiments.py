@@ -75,7 +75,8 @@ def beginning(record: Mapping[str, Any]) -> Figure:
                 end = place.transform((rows["update"].iloc[-1], rows[column].iloc[-1]))
                 height = max(end[1], height + 0.1)  # so that their names do not touch
                 name, whose = curves[column]
-                label(axes, *place.inverted().transform((end[0], height)), f" {name}", COLOURS[whose])
+                x, y = place.inverted().transform((end[0], height))
+                label(axes, x, y, f" {name}", COLOURS[whose])
     return figure
 
 
