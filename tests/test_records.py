@@ -1,6 +1,7 @@
 """book/_ext/results.py: what the page of records says of a run and a course, and how to make them again."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,14 @@ def test_a_course_is_told_as_far_as_it_was_followed():
     assert results.commands("mnist-s1", course) == [
         "python -m gan sweep mnist -p seed 1 --follow --every 25 --average 0.9"
     ]
+
+
+def test_first_updates_are_told_with_the_command_that_looks_at_them():
+    seen = record(every=10, rows=[{"update": 0}, {"update": 300}], engine="eager")
+    facts = told(results.beginning_facts(Path("mnist.json"), seen))
+    assert facts["更新"] == "前 300 次，每 10 次看一眼" and facts["引擎"] == "eager"
+    (command,) = results.commands("mnist", seen)
+    assert re.fullmatch("python -m gan beginning mnist .* --updates 300 --every 10", command)
 
 
 def test_the_best_epochs_figure_says_which_it_was():

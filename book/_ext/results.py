@@ -30,6 +30,7 @@ FILES = {
     "bench": "bench/*.json",
     "sweep": "sweep/*.json",
     "course": "course/*.json",
+    "beginnings": "beginnings/*.json",
 }
 WEIGHTS = {
     "generator": "生成器",
@@ -137,6 +138,11 @@ def epochs(record: Mapping[str, Any]) -> int:
     return int(record["recipe"]["epochs"])
 
 
+def looked_at(record: Mapping[str, Any]) -> int:
+    """How many first updates a record of `gan beginning` has."""
+    return int(record["rows"][-1]["update"])
+
+
 def schedule(record: Mapping[str, Any]) -> str:
     """How far a record has come, and where that is not as far as its recipe goes, how far that is."""
     from gan import recipes
@@ -217,12 +223,24 @@ def sweep_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
     ]
 
 
+def beginning_facts(path: Path, record: Mapping[str, Any]) -> list[Fact]:
+    return [
+        ("配方", [code(record["recipe"]["name"])]),
+        ("改动", changes(record)),
+        ("种子", str(record["recipe"]["seed"])),
+        ("更新", f"前 {looked_at(record)} 次，每 {record['every']} 次看一眼"),
+        *origin(record),
+        ("引擎", [code(record["engine"])]),
+    ]
+
+
 TELL = {
     "runs": run_facts,
     "yardsticks": yardstick_facts,
     "bench": bench_facts,
     "sweep": sweep_facts,
     "course": sweep_facts,
+    "beginnings": beginning_facts,
 }
 
 
@@ -235,6 +253,9 @@ def settings(record: Mapping[str, Any]) -> str:
 
 def commands(name: str, record: Mapping[str, Any]) -> list[str]:
     """The command lines that make the record `name`, a run's or that of a sweep, again."""
+    if "every" in record:
+        length = f"--updates {looked_at(record)} --every {record['every']}"
+        return [f"python -m gan beginning {settings(record)} {length}"]
     if "scores" not in record:
         train = f"python -m gan train {settings(record)} --out runs/{name}"
         return [train, f"python -m gan publish runs/{name} {name} --replace"]
@@ -271,7 +292,8 @@ class Rerun(SphinxDirective):
             record = json.loads(path.read_text(encoding="utf-8"))
             lines += map(folded, commands(name, record))
             spent = f"训练用时 {duration(record['seconds'])}，{record['device']}"
-            times.append(f"{name}：{epochs(record)} 轮，{spent}")
+            length = f"{looked_at(record)} 次更新" if "every" in record else f"{epochs(record)} 轮"
+            times.append(f"{name}：{length}，{spent}")
         if not found:
             raise self.error(f"book/results holds no {self.arguments[0]}")
         text = "\n".join(lines)

@@ -16,7 +16,6 @@ from torch import Tensor
 from .. import data, durable, engine, files, keeping, runs
 from ..recipes import Recipe
 from ..training import Game, steps
-from . import places
 
 
 def follow(
@@ -101,4 +100,4 @@ def look(game: Game, x: Tensor, z: Tensor, masks: list[Tensor]) -> dict[str, flo
 
 def published(name: str) -> dict[str, Any]:
     """What was written of recipe ``name`` to book/results/beginnings/."""
-    return files.read_json(places.results() / "beginnings" / f"{files.plain_word(name)}.json")
+    return files.read_json(runs.find_result(f"beginnings/{files.plain_word(name)}.json"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from ..files import read_json
-from ..recipes import Recipe
+from ..recipes import Recipe, parse
 from ..recipes import recipe as preset_of
 from ..runs import Run, find_result, published
 from ..toy import TARGETS
@@ -270,6 +271,12 @@ def yardsticks_provenance(record: dict[str, Any]) -> HTML:
         f"Python {record['versions']['python']} · scikit-learn {record['versions']['scikit-learn']} · "
         f"用时 {minutes} 分 {seconds} 秒 · 提交 {(record['commit'] or 'unknown')[:12]}"
     )
+
+
+def beginning_provenance(record: dict[str, Any]) -> HTML:
+    """The line under a recipe's first updates."""
+    told = PROVENANCE.replace("{epochs} 轮", f"前 {record['rows'][-1]['update']} 次更新")
+    return made(Run(Path(), parse(record["recipe"]), record, pd.DataFrame()).provenance(told))
 
 
 def seeds(*names: str) -> pd.DataFrame:
