@@ -64,19 +64,18 @@ def beginning(record: Mapping[str, Any]) -> Figure:
         "norm of gradient": {"d_norm": ("$D$", "discriminator"), "g_norm": ("$G$", "generator")},
     }
     with style():
-        figure = Figure(figsize=(8, 2.7), layout="constrained")
-        for axes, (what, curves) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        figure = Figure(figsize=(6.4, 5.4), layout="constrained")
+        for axes, (what, curves) in zip(figure.subplots(3, 1, sharex=True), panels.items(), strict=True):
             for column, (_, whose) in curves.items():
                 axes.plot(rows["update"], rows[column], **LINES[whose])
-            axes.set(xlabel="update", ylabel=what, yscale="linear" if "real" in curves else "log")
-            axes.margins(x=0)
-            place, height = axes.transScale + axes.transLimits, -math.inf
-            for column in sorted(curves, key=lambda column: rows[column].iloc[-1]):
-                end = place.transform((rows["update"].iloc[-1], rows[column].iloc[-1]))
-                height = max(end[1], height + 0.1)  # so that their names do not touch
+            last = rows.iloc[-1]
+            for rise, column in zip((-6, 6), sorted(curves, key=last.get), strict=True):  # names keep apart
                 name, whose = curves[column]
-                x, y = place.inverted().transform((end[0], height))
-                label(axes, x, y, f" {name}", COLOURS[whose])
+                label(axes, last["update"], last[column], f" {name}", COLOURS[whose], rise)
+            axes.set(ylabel=what, yscale="linear" if "real" in curves else "log")
+            axes.minorticks_off()
+            axes.margins(x=0)
+        axes.set(xlabel="update")
     return figure
 
 

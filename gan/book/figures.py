@@ -243,7 +243,7 @@ def paths(generator: Generator, rows: int = 4, seed: int = 2) -> Tensor:
     return torch.cat([interpolate(start, end, STEPS) for start, end in zip(z[::2], z[1::2], strict=True)])
 
 
-def label(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
-    """A line's name beside it, instead of a legend."""
+def label(axes: Axes, x: float, y: float, text: str, colour: str, rise: float = 0) -> None:
+    """A line's name beside it, so many points higher, instead of a legend."""
     where: dict[str, Any] = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
-    axes.annotate(text, (x, y), xytext=(4, 0), color=colour, **where)
+    axes.annotate(text, (x, y), xytext=(4, rise), color=colour, **where)
