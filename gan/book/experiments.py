@@ -69,7 +69,8 @@ def beginning(record: Mapping[str, Any]) -> Figure:
             for column, (_, whose) in curves.items():
                 axes.plot(rows["update"], rows[column], **LINES[whose])
             last = rows.iloc[-1]
-            for rise, column in zip((-6, 6), sorted(curves, key=last.get), strict=True):  # names keep apart
+            by_end = sorted(curves, key=lambda column: last[column])
+            for rise, column in zip((-6, 6), by_end, strict=True):  # their names keep apart
                 name, whose = curves[column]
                 label(axes, last["update"], last[column], f" {name}", COLOURS[whose], rise)
             axes.set(ylabel=what, yscale="linear" if "real" in curves else "log")
