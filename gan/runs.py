@@ -70,7 +70,7 @@ class Run:
             with suppress(FileNotFoundError, NotADirectoryError):
                 run = read_checkpoint(folder / name)
                 told = read_record(folder) if (folder / RECORD).exists() else run.record
-                if any(run.record.get(key) != told.get(key) for key in ("started", "data_sha256")):
+                if any(run.record.get(key) != told.get(key) for key in ("started", "seeds", "data_sha256")):
                     raise ValueError(f"{folder}: {RECORD} and {name} are of two runs; train takes {name}")
                 return run
         record, history = read_record(folder), pd.DataFrame()
