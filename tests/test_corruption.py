@@ -3,6 +3,7 @@
 Each time it is told in one line, or what is loaded is what it was; never anything else in silence.
 """
 
+import json
 import gzip
 import shutil
 import signal
@@ -181,5 +182,10 @@ def test_a_checkpoint_with_another_runs_record_is_not_its_own(folders, tmp_path)
     """Whole files, but of two runs."""
     shutil.copytree(folders / "run0", tmp_path / "run")
     shutil.copy(folders / "run1/checkpoint.pt", tmp_path / "run")
+    with pytest.raises(ValueError, match=r"run\.json and checkpoint\.pt are of two runs"):
+        Run.load(tmp_path / "run")
+    told = json.loads((tmp_path / "run/run.json").read_text())
+    told["started"] = Run.load(folders / "run1").record["started"]  # in the same second
+    (tmp_path / "run/run.json").write_text(json.dumps(told))
     with pytest.raises(ValueError, match=r"run\.json and checkpoint\.pt are of two runs"):
         Run.load(tmp_path / "run")
