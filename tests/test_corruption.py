@@ -3,8 +3,8 @@
 Each time it is told in one line, or what is loaded is what it was; never anything else in silence.
 """
 
-import json
 import gzip
+import json
 import shutil
 import signal
 import time
