@@ -80,6 +80,7 @@ def faults(browser: webdriver.Chrome, address: str, page: str, coloured: bool) -
     """On a phone first, then wide, with what is folded unfolded, and the words found by a search marked."""
     with seen_as(browser, "light", 360):
         seen = open_page(browser, f"{address}{page}?q=MNIST")
+        yield from () if seen.requests else ["no requests are seen"]
         yield from (url for url in seen.requests if not url.startswith((address, "data:")))
         yield from seen.complaints
         yield from browser.execute_script(WRONG)

@@ -53,10 +53,11 @@ def handlers(html: str) -> list[str]:
     return [digest(unescape(code)) for code in HANDLER.findall(around(html))]
 
 
-def policy(html: str, handlers: Collection[str]) -> str:
-    """What the page ``html`` may load and run, with these handlers."""
+def policy(html: str, allowed_handlers: Collection[str]) -> str:
+    """What the page ``html`` may load and run."""
     scripts = [*dict.fromkeys(map(digest, INLINE.findall(around(html))))]
-    allowed = " ".join([*scripts, *(["'unsafe-hashes'", *handlers] if handlers else [])])
+    hashes = ["'unsafe-hashes'", *allowed_handlers] if allowed_handlers else []
+    allowed = " ".join([*scripts, *hashes])
     return "; ".join(
         f"{what} {sources} {allowed if what == 'script-src' else ''}".rstrip()
         for what, sources in SOURCES.items()

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import data, durable, engine, files, keeping, runs
+from .. import data, durable, files, keeping, runs
+from ..engine import choose, pick_device
 from ..recipes import Recipe
 from ..training import Game, steps
 
@@ -25,27 +26,28 @@ def follow(
     updates: int,
     every: int = 10,
     device: str = "auto",
+    engine: str = "auto",
     data_dir: str | os.PathLike[str] | None = None,
-    **how: Any,
 ) -> dict[str, Any]:
     """Play the first ``updates`` of ``recipe``; before them and after each ``every`` `look`. Writes ``out``.
 
     That is a JSON file: run.json's fields, and ``rows``, each with its ``update``; it is whole after every
     row. What is looked at is always the same minibatch, noise and dropout masks, drawn beside the game, which
-    goes as in `gan.train`. ``how`` takes its ``engine``. ValueError: there are no so many updates.
+    goes as in `gan.train`; ``device`` and ``engine`` are as there. ValueError: there are not so many updates,
+    or G has batch norm, whose statistics a look would change.
     """
     if recipe.g_batch_norm != "none":
         raise ValueError(
             f"g_batch_norm = {recipe.g_batch_norm!r}: to look at such a G changes its statistics"
         )
-    where = engine.pick_device(device)
+    where = pick_device(device)
     dataset = data.load(recipe.dataset, data_dir)
     images, _ = dataset.split(recipe.valid)
     n = keeping.iterations(recipe, images)
     if not 0 < every <= updates <= recipe.epochs * n:
         right = f"it must be 0 < every <= updates <= {recipe.epochs * n}"
         raise ValueError(f"updates = {updates}, every = {every}: {right}")
-    chosen = engine.choose(how.get("engine", "auto"), where, updates)
+    chosen = choose(engine, where, updates)
     record = runs.new_record(recipe, where, dataset) | {"engine": chosen, "every": every, "rows": []}
     begin, game = time.monotonic(), Game(recipe, images, where)
     seen = minibatch(game)
@@ -80,9 +82,9 @@ def minibatch(game: Game) -> tuple[Tensor, Tensor, list[Tensor]]:
 def look(game: Game, x: Tensor, z: Tensor, masks: list[Tensor]) -> dict[str, float]:
     """How it stands for x, z and masks of a `minibatch`.
 
-    spread     standard deviation from sample to sample, its mean over pixels; data_spread: of x
-    real, fake       D's logits, their means, for x and for G(z)
-    d_norm, g_norm   Euclidean norms of both gradients: `gan.algorithm1.Players.both_gradients`
+    spread, data_spread   standard deviation from sample to sample, its mean over pixels, of G(z) and of x
+    real, fake            D's logits, their means, for x and for G(z)
+    d_norm, g_norm        Euclidean norms of both gradients: `gan.algorithm1.Players.both_gradients`
     """
     d_gradient, g_gradient, real, fake, _ = game.players.both_gradients(x, z, masks)
     with torch.no_grad():
