@@ -65,8 +65,26 @@ def beginning(recipe: str, updates: int, *options: str) -> list[str]:
     ]
 
 
-def parts(small: bool) -> dict[str, Part]:
-    """Every part by its name, the most wanted first; ``small`` ones play on digits."""
+SEARCHED = (0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.35)
+"""Learning rates at which the alternating form may work: below the authors' 0.1 it does not."""
+
+
+def searched(results: Path) -> float:
+    """The rate with the best last figure on the validation split, the mean over seeds, if none failed."""
+    figures: dict[float, list[float]] = {}
+    for path in results.glob("sweep/alternating-[0-9]*-s?.json"):
+        record = json.loads(path.read_text())
+        figures.setdefault(record["recipe"]["learning_rate"], []).append(record["scores"][-1]["mean"])
+    seeds = max(map(len, figures.values()), default=0)
+    means = {rate: sum(found) / seeds for rate, found in figures.items() if len(found) == seeds}
+    return max(means, key=lambda rate: means[rate], default=0.2)
+
+
+def parts(small: bool, results: Path = RESULTS) -> dict[str, Part]:
+    """Every part by its name, the most wanted first; ``small`` ones play on digits.
+
+    What was searched before is in ``results``.
+    """
     tests = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml")]
     tests += ["-p", "no:cacheprovider", str(ROOT / "tests/test_engine.py"), "-k", "cuda"]
     bench = [*GAN, "bench", "--out", "{out}/bench.json"]
@@ -75,35 +93,68 @@ def parts(small: bool) -> dict[str, Part]:
         return {
             "tests": Part(90, {"tests": [*tests, "--collect-only"]}, trains=False),
             "seeds": Part(90, {"mnist-s1": few, "mnist-s2": few}),
-            "alternating": Part(90, {"mnist-alternating-0.02": few}, publishes=False),
+            "alternating": Part(90, {f"alternating-{rate}-s0": few for rate in (0.1, 0.3)}, publishes=False),
+            "alternating-seeds": Part(
+                90, {"digits": sweep("digits", epochs=2, learning_rate=searched(results))}
+            ),
             "beginnings": Part(90, {"digits-beginning": beginning("digits", 20)}, trains=False),
             "bench": Part(90, {"bench": [*bench, "nearest", "--rounds", "1"]}, trains=False),
         }
-    runs = {f"mnist-s{n}": sweep("mnist", *going_on(f"mnist-s{n}"), seed=n) for n in (1, 2)}
-    rates = (0.05, 0.02, 0.01, 0.005)
-    alternating = {
-        f"mnist-alternating-{rate}": sweep(
-            "mnist", updates="alternating", learning_rate=rate, epochs=100, every=10
-        )
-        for rate in rates
+    three = {0: "", 1: "-s1", 2: "-s2"}
+    runs = {
+        f"mnist{s}": sweep("mnist", *going_on(f"mnist{s}"), seed=n, epochs=2500) for n, s in three.items()
     }
-    colours = {name: sweep(name, every=50, precision="bf16") for name in ("cifar10", "cifar10-conv")}
+    search = {
+        f"alternating-{rate}-s{seed}": sweep(
+            "mnist", updates="alternating", learning_rate=rate, epochs=15, every=5, seed=seed
+        )
+        for rate in SEARCHED
+        for seed in (0, 1)
+    }
+    rate = searched(results)
+    alternating = {
+        f"mnist-alternating{s}": sweep("mnist-alternating", seed=n, learning_rate=rate)
+        for n, s in three.items()
+    }
+    others: dict[str, dict[str, Any]] = {"k2": {"k": 2}, "k5": {"k": 5}, "minimax": {"loss": "minimax"}}
+    several = {
+        f"alternating-{what}{s}": sweep(
+            "mnist-alternating", seed=n, epochs=100, every=10, learning_rate=rate, **fields
+        )
+        for what, fields in others.items()
+        for n, s in three.items()
+    }
+    changed: dict[str, dict[str, Any]] = {
+        "minimax": {"loss": "minimax"},
+        "rate": {"learning_rate": 0.05},
+        "decay": {"learning_rate_decay": 1.00006},
+        "gaussian": {"noise": "gaussian"},
+        "turns": {"updates": "alternating"},
+    }
+    ablation = {
+        f"{what}-s{seed}": sweep("mnist", epochs=60, every=20, seed=seed, **fields)
+        for what, fields in changed.items()
+        for seed in three
+    }
+    halves = {f"bf16-s{n}": sweep("mnist", epochs=100, every=10, seed=n, precision="bf16") for n in three}
     begun = {
         f"{name}-beginning": beginning(name, 5000, "-p", "precision", "bf16")
         for name in ("faces", "cifar10-conv")
     }
+    measured = ["pytorch_gan", "mnist", "parzen", "profile", "--rounds", "2"]
     return {
         "tests": Part(90, {"tests": tests}, trains=False),
-        "seeds": Part(600, runs),
-        "alternating": Part(150, alternating, publishes=False),
-        "faces": Part(400, {"faces": sweep("faces", every=50, precision="bf16")}),
-        "colours": Part(400, colours),
+        "seeds": Part(330, runs),
+        "alternating": Part(90, search, publishes=False),
+        "alternating-seeds": Part(300, alternating),
+        "k": Part(130, several, publishes=False),
+        "faces": Part(300, {"faces": sweep("faces", every=50, precision="bf16")}),
+        "ablation": Part(150, ablation, publishes=False),
+        "precision": Part(90, halves, publishes=False),
+        "cifar10": Part(140, {"cifar10": sweep("cifar10", every=50)}),
+        "cifar10-conv": Part(200, {"cifar10-conv": sweep("cifar10-conv", every=50, precision="bf16")}),
         "beginnings": Part(150, begun, trains=False),
-        "bench": Part(
-            150,
-            {"bench": [*bench, "pytorch_gan", "mnist", "parzen", "profile", "--rounds", "2"]},
-            trains=False,
-        ),
+        "bench": Part(150, {"bench": [*bench, *measured]}, trains=False),
     }
 
 
@@ -115,7 +166,8 @@ class Session:
         self.ends = time.monotonic() + 60 * minutes
         self.state = out / "gpu.json"
         out.mkdir(parents=True, exist_ok=True)
-        (self.work / "book" / "results").mkdir(parents=True, exist_ok=True)  # not the repository's
+        self.results = self.work / "book" / "results"  # not the repository's
+        self.results.mkdir(parents=True, exist_ok=True)
 
     def done(self) -> dict[str, Any]:
         return json.loads(self.state.read_text()) if self.state.exists() else {}
@@ -163,16 +215,15 @@ class Session:
         """Publish the runs as they stand, pack each, and pack all courses."""
         options = ["--unfinished", "--replace"]
         commands = {name: [*GAN, "publish", str(self.work / name), name, *options] for name in names}
-        results = self.work / "book" / "results"
         for process in [self.start(name, commands[name]) for name in names if publishes]:
             process.wait()
         for name in names:
-            if (results / name).exists() and publishes:
+            if (self.results / name).exists() and publishes:
                 with tarfile.open(self.out / f"{name}.tar", "w") as tar:
-                    tar.add(results / name, name)
+                    tar.add(self.results / name, name)
         with tarfile.open(self.out / "courses.tar", "w") as tar:
             for folder in sorted(self.work.iterdir()):
-                if (path := results / "sweep" / f"{folder.name}.json").exists():
+                if (path := self.results / "sweep" / f"{folder.name}.json").exists():
                     tar.add(path, path.name)
 
     def tell(self, name: str, ended: str, seconds: float) -> None:
@@ -198,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the shell may have had it ignored
     session = Session(arguments.out.resolve(), arguments.minutes)
     for name in arguments.only or known:
-        session.play(known[name])
+        session.play(parts(arguments.small, session.results)[name])
 
 
 if __name__ == "__main__":

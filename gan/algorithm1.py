@@ -35,7 +35,7 @@ def alternating(players: Players, minibatches: Iterable[Tensor]) -> Tensor:
         real, fake = discriminator_step(players, x, z)  # line 5
     z = players.generator.draw_noise(len(x))  # line 7
     g_loss = generator_step(players, z)  # line 8
-    return statistics(real, fake, g_loss)
+    return players.statistics(real, fake, g_loss)
 
 
 def discriminator_step(
@@ -60,7 +60,7 @@ def simultaneous(players: Players, minibatches: Sequence[Tensor]) -> Tensor:
     """One iteration as the authors' code runs it: one minibatch, the same masks, both at once."""
     (x,) = minibatches
     z = players.generator.draw_noise(len(x))
-    return statistics(*simultaneous_step(players, x, z))
+    return players.statistics(*simultaneous_step(players, x, z))
 
 
 def simultaneous_step(
@@ -127,6 +127,10 @@ class Players:
         d_gradient = torch.autograd.grad(d_loss, d_weights, retain_graph=True)
         g_gradient = torch.autograd.grad(g_loss, g_weights)
         return d_gradient, g_gradient, real_logits.detach(), fake_logits.detach(), g_loss.detach()
+
+    def statistics(self, real: Tensor, fake: Tensor, g_loss: Tensor) -> Tensor:
+        """STATISTICS (5,), here so that engines can wrap it."""
+        return statistics(real, fake, g_loss)
 
 
 def move(optimizer: Optimizer, gradient: Gradient, max_norm: float = 0.0) -> None:

@@ -109,9 +109,11 @@ def enough_memory(device: torch.device) -> Iterator[None]:
 
 def iteration(players: Players, updates: str, engine: str, device: torch.device) -> Iteration:
     """An iteration of Algorithm 1 as a function of its minibatches alone, run by ``engine``."""
-    for wrap in [compiled] * (engine == "compiled") + [shared] * (processes() > 1):
+    gradients = ("discriminator_gradient", "generator_gradient", "both_gradients")
+    wrapped = [(compiled, (*gradients, "statistics"))] * (engine == "compiled")
+    for wrap, names in wrapped + [(shared, gradients)] * (processes() > 1):
         players = copy.copy(players)
-        for name in ("discriminator_gradient", "generator_gradient", "both_gradients"):
+        for name in names:
             setattr(players, name, wrap(getattr(players, name)))
     iterate = partial(ITERATIONS[updates], players)
     if device.type == "cuda" and engine != "eager" and processes() == 1:
@@ -119,10 +121,10 @@ def iteration(players: Players, updates: str, engine: str, device: torch.device)
     return iterate
 
 
-def compiled(gradient: Callable[..., Any]) -> Callable[..., Any]:
-    """``gradient`` compiled: forward and backward pass become one program, for any number of recipes."""
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` compiled: a gradient's two passes become one program, for any number of recipes."""
     settings = {"trace_autograd_ops": True, "recompile_limit": 10_000, "accumulated_recompile_limit": 10_000}
-    return torch._dynamo.config.patch(settings)(torch.compile(gradient, dynamic=False))
+    return torch._dynamo.config.patch(settings)(torch.compile(function, dynamic=False))
 
 
 def shared(gradient: Callable[..., Any]) -> Callable[..., Any]:

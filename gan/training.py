@@ -235,7 +235,7 @@ def updates(
         _schedule(players, recipe, epoch, update=(epoch - 1) * n + i)
         rows = x[order[i * size : (i + 1) * size]]
         if rows.dtype == torch.uint8:
-            rows = data.prepare(rows.float() / 255, recipe.scaling)
+            rows = data.prepare(rows / 255, recipe.scaling)
         yield iterate(rows.split(recipe.batch_size))
 
 
