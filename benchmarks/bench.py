@@ -162,6 +162,7 @@ class Bench:
     def updates(self, recipe: gan.Recipe, how: str, images: Any = None) -> Iterator[torch.Tensor]:
         """Our updates of ``recipe``, one per ``next``, without end."""
         images = self.train if images is None else images
+        images = images[: len(images) - len(images) % recipe.batch_size]  # a smaller batch is compiled anew
         torch.manual_seed(0)
         players = training.make_players(recipe, images, self.device)
         iterate = engine.iteration(players, recipe.updates, how, self.device)

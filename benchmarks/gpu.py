@@ -148,7 +148,7 @@ def parts(small: bool, results: Path = RESULTS) -> dict[str, Part]:
         "alternating": Part(90, search, publishes=False),
         "alternating-seeds": Part(300, alternating),
         "k": Part(130, several, publishes=False),
-        "faces": Part(300, {"faces": sweep("faces", every=50, precision="bf16")}),
+        "faces": Part(300, {"faces": sweep("faces", "--engine", "graph", every=50)}),
         "ablation": Part(150, ablation, publishes=False),
         "precision": Part(90, halves, publishes=False),
         "cifar10": Part(140, {"cifar10": sweep("cifar10", every=50)}),

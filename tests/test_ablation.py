@@ -129,19 +129,24 @@ def test_the_ablation_has_a_row_for_each_sweep_and_the_plain_recipe_first(tmp_pa
     plain = record([(20, 0.0, 91.0), (40, 0.0, 128.44), (40, 0.9999, 228.6), (60, 0.0, 150.0)])
     minimax = record([(40, 0.0, -5.25)], loss="minimax")
     both = record([(40, 0.0, 100.0)], k=2, updates="alternating")
-    for name, one in {"mnist": plain, "mnist-loss=minimax": minimax, "mnist-k=2": both}.items():
+    again = record([(30, 0.0, 97.0), (50, 0.0, 99.0)])
+    other = record([(20, 0.0, -7.0)], loss="minimax", seed=1)
+    written = {"mnist": plain, "mnist-again": again, "mnist-loss=minimax": minimax}
+    for name, one in {**written, "mnist-seed=1": other, "mnist-k=2": both}.items():
         (folder / f"{name}.json").write_text(json.dumps(one))
     (folder / "mnist-other.json").write_text(
         json.dumps(plain | {"recipe": {**plain["recipe"], "name": "digits"}})
     )
     monkeypatch.chdir(tmp_path)
     sweeps = followed.sweeps("mnist")
-    assert [one["scores"] for one in sweeps] == [one["scores"] for one in (plain, minimax, both)]
+    assert [one["scores"] for one in sweeps[2:]] == [one["scores"] for one in (minimax, both, other)]
+    assert all(one["recipe"] == plain["recipe"] for one in sweeps[:2])
     table = followed.ablation(sweeps, epoch=40)
-    assert table["改动"].tolist() == ["无（作者的配方）", "loss = minimax", "k = 2，updates = alternating"]
-    assert table["最后的权重"].tolist() == ["128.4", "−5.2", "100.0"]
-    assert table["平均，0.9999"].tolist() == ["228.6", "–", "–"]
-    with pytest.raises(FileNotFoundError, match=r"sweep.*no book/results/sweep/faces\.json"):
+    assert table["改动"].tolist() == ["无", "loss = minimax", "k = 2，updates = alternating"]
+    assert table["种子 0"].tolist() == ["97.0（第 30 轮）、128.4", "−5.2", "100.0"]
+    assert table["种子 1"].tolist() == ["–", "−7.0（第 20 轮）", "–"]
+    assert followed.ablation(sweeps, epoch=20)["改动"].tolist() == ["无", "loss = minimax"]
+    with pytest.raises(FileNotFoundError, match=r"no sweep of faces .* none in book/results/sweep"):
         followed.sweeps("faces")
 
 

@@ -177,6 +177,7 @@ RECIPES = {
     "alternating": gan.recipe("digits", **DIGITS | SHALLOW, updates="alternating"),
     "pytorch-gan": gan.recipe("pytorch-gan", **PYTORCH_GAN),
     "bf16": gan.recipe("digits", **DIGITS | SHALLOW, precision="bf16"),
+    "capped": gan.recipe("digits", **DIGITS, max_norm=0.8, g_output_sparse=8, noise="gaussian"),
 }
 
 
@@ -204,7 +205,7 @@ def assert_near(ones, others, rtol=1e-4, atol=1e-5):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["simultaneous", "alternating", "pytorch-gan"])
+@pytest.mark.parametrize("name", ["simultaneous", "alternating", "pytorch-gan", "capped"])
 def test_compiled_updates_are_the_eager_ones(compiler, name):
     n = 1190 if name == "simultaneous" else 1200  # the last minibatch is smaller, or is not
     compiled = play(RECIPES[name], "compiled", n=n)
@@ -236,7 +237,7 @@ FAST = [
 ]
 
 
-@pytest.mark.parametrize("name", ["simultaneous", "alternating", "pytorch-gan"])
+@pytest.mark.parametrize("name", ["simultaneous", "alternating", "pytorch-gan", "capped"])
 @pytest.mark.parametrize(("device", "how"), FAST[1:])
 def test_updates_on_a_gpu_are_the_eager_ones(device, how, name):
     fast = play(RECIPES[name], how, device, epochs=2)

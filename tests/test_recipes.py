@@ -17,7 +17,7 @@ def test_mnist_is_the_authors_configuration():
     assert (r.d_hidden, r.d_pieces, r.d_init, r.dropout_input, r.dropout_hidden) == (
         (240, 240), 5, 0.005, 0.2, 0.5,
     )  # fmt: skip
-    assert (r.batch_size, r.valid, r.epochs, r.k) == (100, 10_000, 2000, 1)
+    assert (r.batch_size, r.valid, r.epochs, r.k) == (100, 10_000, 2400, 1)
     assert (r.optimizer, r.learning_rate, r.loss, r.updates) == ("sgd", 0.1, "non_saturating", "simultaneous")
 
 

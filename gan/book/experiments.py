@@ -127,6 +127,29 @@ def how_long(
     return figure
 
 
+def forms(groups: Mapping[str, Sequence[Mapping[str, Any]]], paper: float) -> Figure:
+    """Validation figures of two ``groups`` of courses, as far as the longest of the first comes.
+
+    A line is a seed's last weights; across stands the ``paper``'s figure.
+    """
+    first = _by_decay(next(iter(groups.values())))[0.0]
+    end = max(x[-1] for x, _ in first)
+    with style():
+        figure = Figure(figsize=(6.4, 3.4), layout="constrained")
+        axes = figure.subplots()
+        axes.axhline(paper, **LINES["exact"])
+        label(axes, end, paper, f"paper, {paper:g}", COLOURS["exact"])
+        strokes = [("generator", "-"), ("other", "--")]
+        for (name, courses), (whose, stroke) in zip(groups.items(), strokes, strict=True):
+            lines = [(x[x <= end], y[x <= end]) for x, y in _by_decay(courses)[0.0]]
+            for x, y in lines:
+                axes.plot(x, y, color=COLOURS[whose], linestyle=stroke)
+            label(axes, end, float(np.mean([y[-1] for _, y in lines])), name, COLOURS[whose])
+        axes.set(xlabel="epoch", ylabel="validation, nats")
+        axes.margins(x=0)
+    return figure
+
+
 def _by_decay(courses: Sequence[Mapping[str, Any]]) -> dict[float, list[tuple[NDArray, NDArray]]]:
     """Epochs and figures of every course, by the decay of the average that they are of."""
     curves: dict[float, list[tuple[NDArray, NDArray]]] = {}

@@ -88,24 +88,35 @@ def averages(records: Sequence[Mapping[str, Any]], updates: int, early: int = 10
 
 
 def sweeps(recipe: str) -> list[dict[str, Any]]:
-    """What `gan sweep --follow` wrote of ``recipe`` to book/results/sweep/, the recipe as it is first."""
-    folder = find_result(f"sweep/{recipe}.json", "no sweep (`python -m gan sweep --follow` writes it)").parent
-    records = [read_json(path) for path in folder.glob(f"{recipe}*.json")]
-    return sorted(
-        (record for record in records if record["recipe"]["name"] == recipe),
-        key=lambda record: (len(_changes(record)), _changes(record)),
-    )
+    """What `gan sweep --follow` wrote of ``recipe`` to book/results/sweep/, the fewest changes first."""
+    wrote = f"no sweep of {recipe} (`python -m gan sweep --follow` writes it)"
+    records = [read_json(path) for path in sorted(find_result("sweep", wrote).glob(f"{recipe}*.json"))]
+    if not (own := [record for record in records if record["recipe"]["name"] == recipe]):
+        raise FileNotFoundError(f"{wrote}: there is none in book/results/sweep")
+
+    def changed(record: Mapping[str, Any]) -> tuple[int, list[tuple[str, Any]]]:
+        found = changes(parse(record["recipe"])) | {"epochs": 0}
+        return len(found), sorted(found.items())
+
+    return sorted(own, key=changed)
 
 
-def ablation(records: Sequence[dict[str, Any]], epoch: int) -> pd.DataFrame:
-    """A row for each of `sweeps`: what it changes, and its validation figures after ``epoch`` epochs."""
-    rows = []
+def ablation(records: Sequence[Mapping[str, Any]], epoch: int) -> pd.DataFrame:
+    """A row for each change among ``records``, a column for each seed: its figures on the validation split.
+
+    Of the last weights at the last look up to ``epoch``, which is named where it is not that one.
+    """
+    rows: dict[str, dict[str, str]] = {}
     for record in records:
-        scores = {one["decay"]: one["mean"] for one in record["scores"] if one["epoch"] == epoch}
-        names = {decay: f"平均，{decay:g}" if decay else "最后的权重" for decay in scores}
-        figures = {names[decay]: f"{scores[decay]:.1f}".replace("-", "−") for decay in sorted(scores)}
-        rows.append({"改动": _changes(record) or "无（作者的配方）"} | figures)
-    return pd.DataFrame(rows).fillna("–")
+        figures = last_weights(record)
+        if seen := [one for one in figures if one <= epoch]:
+            told = f"{figures[seen[-1]]:.1f}".replace("-", "−")
+            told += "" if seen[-1] == epoch else f"（第 {seen[-1]} 轮）"
+            row = rows.setdefault(_changes(record, "seed") or "无", {})
+            seed = f"种子 {record['recipe']['seed']}"
+            row[seed] = "、".join(filter(None, (row.get(seed), told)))
+    table = pd.DataFrame.from_dict(rows, "index").sort_index(axis=1)
+    return table.rename_axis("改动").reset_index().fillna("–")
 
 
 def chosen(records: Sequence[dict[str, Any]]) -> tuple[int, float, float]:
@@ -131,7 +142,7 @@ def swept(record: dict[str, Any]) -> Run:
     return Run(Path(), parse(record["recipe"]), record, history)
 
 
-def _changes(record: dict[str, Any]) -> str:
-    """The fields, but for epochs, in which a run's recipe differs from the one of its name."""
+def _changes(record: Mapping[str, Any], *apart: str) -> str:
+    """The fields, but for epochs and ``apart``, in which a run's recipe differs from the one of its name."""
     changed = changes(parse(record["recipe"]))
-    return "，".join(f"{field} = {value}" for field, value in changed.items() if field != "epochs")
+    return "，".join(f"{f} = {value}" for f, value in changed.items() if f not in ("epochs", *apart))
