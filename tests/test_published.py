@@ -24,6 +24,7 @@ CHANGES = {
     "mnist-minimax": {"loss": "minimax"} | BF16,
     "cifar10-conv": BF16,
     "pytorch-gan": BF16,
+    "pytorch-gan-written": BF16 | {"g_batch_norm": "written"},
 }
 """What a published run changes in its recipe, besides seed and length; NAME-s1, … are other seeds of NAME."""
 

@@ -43,6 +43,7 @@ RUNS: dict[str, dict[str, tuple[str, ...]]] = {
         "改动：平均权重": ("mnist-ema", "mnist-ema-s1", "mnist-ema-s2"),
         "极小极大损失": ("mnist-minimax",),
         "PyTorch-GAN 的网络": ("pytorch-gan",),
+        "PyTorch-GAN 的网络，原样": ("pytorch-gan-written",),
     },
     "faces": {"人脸（LFW）": ("faces",)},
 }
