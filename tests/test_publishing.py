@@ -58,6 +58,20 @@ def test_an_unfinished_run_is_published_as_one_of_the_epochs_it_has(stopped, tmp
     )
 
 
+def test_the_best_weights_may_exceed_float16(tmp_path):
+    def best(epoch, game):
+        if epoch == 2:
+            game.generator.layers[-2].bias.data[:2] = torch.tensor([-1e5, 1e30])
+            game.best.keep(epoch, game.generator)
+            assert not game.trouble()
+
+    run = train(tiny(**FIELDS), tmp_path / "run", after_epoch=best)
+    public = publishing.publish(run, "digits", root=tmp_path / "results")
+    for one in (run, public):
+        generator, epoch = one.best()
+        assert epoch == 2 and generator.layers[-2].bias[:2].tolist() == pytest.approx([-1e5, 1e30], rel=1e-6)
+
+
 @pytest.mark.parametrize("published", [True, False])
 def test_a_run_goes_on_from_weights_at_their_epoch_and_rate(stopped, tmp_path, monkeypatch, published):
     if published:
@@ -325,6 +339,14 @@ def test_rounding_in_blocks_errs_by_a_254th_of_the_blocks_largest(w):
         tolerance = np.abs(flat[block]).max() / 254 * 1.2 + 1e-5
         assert np.abs(flat[block] - rounded[block]).max() <= tolerance
     assert back["w"].shape == w.shape
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_what_float16_can_not_hold_stays_as_it_is(bits):
+    state = {"weight": torch.tensor([[1.0, -9e6]]), "bias": torch.tensor([7e4, 0.1])}
+    back = layers.unpack(layers.pack(state | {"small": torch.tensor([[65504.0, 1.1]])}, bits))
+    assert all(torch.equal(back[key], w) for key, w in state.items())
+    assert back["small"][0].tolist() == pytest.approx([65504, 0 if bits == 8 else 1.1], rel=1e-3)
 
 
 @pytest.mark.soak
