@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from test_training import Interrupt, assert_rounded, assert_same_weights, tiny, train
+from test_training import Interrupt, assert_rounded, assert_same_weights, signalled, tiny, train
 
 import gan
 from gan import algorithm1, durable, keeping, layers, training
@@ -56,6 +56,24 @@ def test_an_unfinished_run_is_published_as_one_of_the_epochs_it_has(stopped, tmp
     pd.testing.assert_frame_equal(
         public.history.drop(columns="seconds"), whole.history.drop(columns="seconds"), rtol=1e-5
     )
+
+
+def test_a_run_that_a_signal_ended_is_published_with_all_its_epochs(tmp_path, monkeypatch):
+    """Though the last that was saved at its end was the first one."""
+    monkeypatch.setattr(keeping, "SAVE_EVERY", np.inf)
+    signalled(tiny(epochs=6, **FIELDS), tmp_path / "run", 14)
+    run, end = gan.Run.load(tmp_path / "run"), train(tiny(epochs=3, **FIELDS), tmp_path / "end")
+    public = publishing.publish(run, "digits", root=tmp_path / "results", unfinished=True)
+    drop = {"columns": "seconds"}
+    pd.testing.assert_frame_equal(public.history.drop(**drop), end.history.drop(**drop), rtol=1e-5)
+    assert public.finished and public.record["updates_beyond"] == 2
+    saved = torch.load(run.folder / gan.runs.WITHIN, weights_only=True)["generator"]["layers.2.weight"]
+    ours, whole = (one.generator.layers[2].weight for one in (public, end))
+    assert 5 * (ours - saved).abs().max() < (ours - whole).abs().max()
+    (line,) = started.read(tmp_path / "results/started.csv")
+    assert (line["epochs"], line["end"]) == ("3", started.STOPPED)
+    on = train(tiny(epochs=4, **FIELDS), tmp_path / "on", start=public.folder)
+    assert on.record["resumed"][0]["updates_beyond"] == 2 and "updates_beyond" not in on.record
 
 
 def test_the_best_weights_may_exceed_float16(tmp_path):
