@@ -213,11 +213,13 @@ def begin(
     now["engine"] = choose(engine, device, recipe.epochs * iterations(recipe, dataset.split(recipe.valid)[0]))
     if not before:
         return now
-    kept = {key: value for key, value in before.record.items() if key not in ("metrics", "film", "weights")}
+    left = ("metrics", "film", "weights", "updates_beyond")  # of those weights alone
+    kept = {key: value for key, value in before.record.items() if key not in left}
     record = {"engine": "eager"} | kept | {"recipe": now["recipe"]}
     here = {"after_epoch": len(before.history)} | {key: now[key] for key in ("started", *keys)}
     if not whole:
         here["from_weights"] = "rounded" if before.file == RECORD else "float32"
+        here |= {key: value for key, value in before.record.items() if key == "updates_beyond"}
     if not whole or any(now[key] != last.get(key) for key in keys):
         record["resumed"] = [*record.get("resumed", []), here]
     return record

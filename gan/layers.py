@@ -60,14 +60,16 @@ def save_weights(path: Path, state: Mapping[str, Tensor], bits: int, epoch: int 
 def pack(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
     """A network's weights for a file: in float16, or in 8 bits, and a float16 scale for each BLOCK of them.
 
-    With 8 bits a block's largest weight is ±127 times its scale; vectors (biases) stay in float32.
+    With 8 bits a block's largest weight is ±127 times its scale; vectors (biases) stay in float32. So does
+    what has a value that float16 lacks.
     """
-    if bits == 16:
-        return {key: w.half().contiguous() if w.is_floating_point() else w for key, w in state.items()}
-    packed = {}
+    packed = {**state}
     for key, w in state.items():
-        packed[key] = w
-        if w.ndim > 1:
+        if not w.is_floating_point() or not w.abs().max() <= torch.finfo(torch.float16).max:
+            continue
+        if bits == 16:
+            packed[key] = w.half().contiguous()
+        elif w.ndim > 1:
             blocks = _blocks(w)
             scale = (blocks.abs().amax(1) / 127).half().clamp_min(2.0**-24)
             rounded = (blocks / scale[:, None].float()).round().clamp(-127, 127).to(torch.int8)

@@ -1,8 +1,8 @@
 """A run's folder: its recipe and provenance, its history, its weights, and what there is to go on from.
 
 A run in training holds checkpoint.pt (everything needed to go on, bit for bit, and all that run.json and
-history.csv tell a reader), the one before it, and where an epoch takes long one from within it. A published
-run holds run.json, history.csv, its pictures, its networks and their checksums.
+history.csv tell a reader), the one before it, and where an epoch takes long, or a signal ended it, one from
+within. A published run holds run.json, history.csv, its pictures, its networks and their checksums.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from .recipes import Recipe, changes, parse, words
 FORMAT = 3  # of checkpoints: 2 had no seal and no record, 1 no number and two states of random numbers
 RECORD, HISTORY, BEST = "run.json", "history.csv", "best.safetensors"
 CHECKPOINT, BEFORE, WITHIN = CHECKPOINTS = "checkpoint.pt", "checkpoint.before.pt", "checkpoint.within.pt"
-"""At the end of the last epoch that was saved, the one before it, and from within the epoch after it."""
+"""At the end of the last epoch that was saved, the one before it, and from within an epoch after it."""
 AGAIN = "put back a copy, or train again: where no good checkpoint is left, with overwrite=True"
 COLUMNS = ["epoch", *STATISTICS, "seconds"]
+TRAINING = ("started", "seeds", "data_sha256")  # in which all records of one training agree
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pydantic")
 PROVENANCE = (
     "recipe {name} · seed {seed} · {epochs} epochs · {date} · {device} · Python {python} · torch {torch} · "
@@ -54,7 +55,8 @@ class Run:
     folder: Path
     recipe: Recipe
     record: dict[str, Any]
-    """run.json: recipe, seeds, versions, device, started, seconds, commit, and later metrics."""
+    """run.json: recipe, seeds, versions, device, started, seconds, commit, and later metrics. Weights saved
+    within an epoch have had so many updates of it, the one after the history's last: ``updates_beyond``."""
     history: pd.DataFrame
     state: dict[str, Any] = field(default_factory=dict, repr=False)
     """The parts of `gan.training.Game` in the checkpoint ``file``; none of a published run."""
@@ -70,9 +72,10 @@ class Run:
             with suppress(FileNotFoundError, NotADirectoryError):
                 run = read_checkpoint(folder / name)
                 told = read_record(folder) if (folder / RECORD).exists() else run.record
-                if any(run.record.get(key) != told.get(key) for key in ("started", "seeds", "data_sha256")):
+                if any(run.record.get(key) != told.get(key) for key in TRAINING):
                     raise ValueError(f"{folder}: {RECORD} and {name} are of two runs; train takes {name}")
-                return run
+                later = furthest(folder) if (folder / WITHIN).exists() else run
+                return later if whole_epochs_later(later, run) else run
         record, history = read_record(folder), pd.DataFrame()
         if (folder / HISTORY).exists():
             history = pd.DataFrame(files.read_table(folder / HISTORY, COLUMNS), columns=COLUMNS)
@@ -197,7 +200,7 @@ def standing(folder: Path, recipe: Recipe, overwrite: bool = False) -> Run | Non
     return run
 
 
-def furthest(folder: Path, recipe: Recipe) -> Run:
+def furthest(folder: Path, recipe: Recipe | None = None) -> Run:
     """The run in ``folder`` as the last good checkpoint has it; says what is damaged and passed over."""
     damaged: files.Damaged | None = None
     for name in (WITHIN, CHECKPOINT, BEFORE):
@@ -208,7 +211,7 @@ def furthest(folder: Path, recipe: Recipe) -> Run:
         except files.Damaged as error:
             damaged = damaged or error
             continue
-        if name == WITHIN and differing(run.recipe, recipe):  # of a run that another had come in place of
+        if name == WITHIN and recipe and differing(run.recipe, recipe):  # another has come in its place
             continue
         if damaged:
             warnings.warn(f"{damaged}: going on from {name}, {len(run.history)} epochs", stacklevel=4)
@@ -216,6 +219,15 @@ def furthest(folder: Path, recipe: Recipe) -> Run:
     if damaged:
         raise files.Damaged(f"{damaged}: {AGAIN}")
     return Run.load(folder)
+
+
+def whole_epochs_later(later: Run, run: Run) -> bool:
+    """Whether ``later``, from within an epoch, is of more epochs than ``run``, the same training.
+
+    But for a second stage's first, of other networks than the history tells; the epoch before it was saved.
+    """
+    done, same = len(later.history), all(later.record[key] == run.record[key] for key in TRAINING)
+    return same and done > len(run.history) and later.recipe.stage(done + 1)[1] > 1
 
 
 def differing(there: Recipe, asked: Recipe) -> str:
@@ -246,6 +258,7 @@ def read_checkpoint(path: Path, advice: str = AGAIN) -> Run:
         elif not sealed:
             raise ValueError("its checksum is missing")
         files.check_record(record := state.pop("record"))
+        record |= {"updates_beyond": int(state["epoch"]["done"])} if state["epoch"] else {}
         history = pd.DataFrame(state["history"], columns=COLUMNS)
         files.check_table(history.to_numpy(float), COLUMNS)
         run = Run(path.parent, parse(record["recipe"]), record, history, state, path.name)

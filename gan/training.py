@@ -169,7 +169,7 @@ def play(
                     after_epoch(epoch, game)
                 value = game.history[-1]["value"]
                 bar.set_postfix_str(f"epoch {epoch}, V {value:.3f}, −log 4 {-math.log(4):.3f}")
-            if saves or must:
+            if saves or must or (end and recipe.stage(epoch + 1)[1] == 1):  # a stage's last
                 saver.save(game.parts(), end=end, must=must)
             if signal:
                 received[:] = signal  # of the process that writes, in each of many

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from test_training import Interrupt, assert_rounded, assert_same_weights, tiny, train
+from test_training import Interrupt, assert_rounded, assert_same_weights, signalled, tiny, train
 
 import gan
 from gan import algorithm1, durable, keeping, layers, training
@@ -56,6 +56,38 @@ def test_an_unfinished_run_is_published_as_one_of_the_epochs_it_has(stopped, tmp
     pd.testing.assert_frame_equal(
         public.history.drop(columns="seconds"), whole.history.drop(columns="seconds"), rtol=1e-5
     )
+
+
+def test_a_run_that_a_signal_ended_is_published_with_all_its_epochs(tmp_path, monkeypatch):
+    """Though the last that was saved at its end was the first one."""
+    monkeypatch.setattr(keeping, "SAVE_EVERY", np.inf)
+    signalled(tiny(epochs=6, **FIELDS), tmp_path / "run", 14)
+    run, end = gan.Run.load(tmp_path / "run"), train(tiny(epochs=3, **FIELDS), tmp_path / "end")
+    public = publishing.publish(run, "digits", root=tmp_path / "results", unfinished=True)
+    drop = {"columns": "seconds"}
+    pd.testing.assert_frame_equal(public.history.drop(**drop), end.history.drop(**drop), rtol=1e-5)
+    assert public.finished and public.record["updates_beyond"] == 2
+    saved = torch.load(run.folder / gan.runs.WITHIN, weights_only=True)["generator"]["layers.2.weight"]
+    ours, whole = (one.generator.layers[2].weight for one in (public, end))
+    assert 5 * (ours - saved).abs().max() < (ours - whole).abs().max()
+    (line,) = started.read(tmp_path / "results/started.csv")
+    assert (line["epochs"], line["end"]) == ("3", started.STOPPED)
+    on = train(tiny(epochs=4, **FIELDS), tmp_path / "on", start=public.folder)
+    assert on.record["resumed"][0]["updates_beyond"] == 2 and "updates_beyond" not in on.record
+
+
+def test_the_best_weights_may_exceed_float16(tmp_path):
+    def best(epoch, game):
+        if epoch == 2:
+            game.generator.layers[-2].bias.data[:2] = torch.tensor([-1e5, 1e30])
+            game.best.keep(epoch, game.generator)
+            assert not game.trouble()
+
+    run = train(tiny(**FIELDS), tmp_path / "run", after_epoch=best)
+    public = publishing.publish(run, "digits", root=tmp_path / "results")
+    for one in (run, public):
+        generator, epoch = one.best()
+        assert epoch == 2 and generator.layers[-2].bias[:2].tolist() == pytest.approx([-1e5, 1e30], rel=1e-6)
 
 
 @pytest.mark.parametrize("published", [True, False])
@@ -325,6 +357,14 @@ def test_rounding_in_blocks_errs_by_a_254th_of_the_blocks_largest(w):
         tolerance = np.abs(flat[block]).max() / 254 * 1.2 + 1e-5
         assert np.abs(flat[block] - rounded[block]).max() <= tolerance
     assert back["w"].shape == w.shape
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_what_float16_can_not_hold_stays_as_it_is(bits):
+    state = {"weight": torch.tensor([[1.0, -9e6]]), "bias": torch.tensor([7e4, 0.1])}
+    back = layers.unpack(layers.pack(state | {"small": torch.tensor([[65504.0, 1.1]])}, bits))
+    assert all(torch.equal(back[key], w) for key, w in state.items())
+    assert back["small"][0].tolist() == pytest.approx([65504, 0 if bits == 8 else 1.1], rel=1e-3)
 
 
 @pytest.mark.soak

@@ -540,6 +540,26 @@ def test_a_signal_lets_the_update_end_and_the_run_goes_on_bit_for_bit(tmp_path, 
     assert "resumed" not in run.record and not (tmp_path / "run" / runs.WITHIN).exists()
 
 
+def test_a_run_is_read_as_far_as_a_signal_saved_it(tmp_path, monkeypatch):
+    """Not before whole epochs, nor of another training, nor where the networks are not the history's."""
+    monkeypatch.setattr(keeping, "SAVE_EVERY", math.inf)
+    folder, recipe = tmp_path / "run", staged(second_stage_after=3, epochs=6)
+    train(recipe.model_copy(update={"epochs": 1}), folder)
+    seen = []
+    for at in (3, 4, 4, 4):  # of an epoch's 4 updates 3 are done, each time
+        signalled(recipe, folder, at)
+        run = gan.Run.load(folder)
+        seen.append((run.file, len(run.history), len(run.generator.layers)))
+        assert run.finished == (len(seen) == 1)
+    ends, within = runs.CHECKPOINT, runs.WITHIN
+    assert seen == [(ends, 1, 6), (within, 2, 6), (ends, 3, 6), (within, 4, 10)]
+    assert run.record["updates_beyond"] == 3
+    shutil.copy2(folder / within, tmp_path)
+    train(staged(epochs=1, seed=1), folder, overwrite=True)
+    shutil.copy2(tmp_path / within, folder)  # as a kill may have left it
+    assert len(gan.Run.load(folder).history) == 1
+
+
 @pytest.mark.parametrize("at", [10, 13])
 def test_a_signal_in_the_second_stage_and_one_after_another(tmp_path, at):
     whole = train(staged(ema=0.5), tmp_path / "whole")
@@ -620,8 +640,10 @@ def test_a_damaged_checkpoint_from_within_an_epoch_is_passed_over(tmp_path):
     whole = train(tiny(), tmp_path / "whole")
     signalled(tiny(), tmp_path / "run", 6)
     damage(tmp_path / "run" / runs.WITHIN, "flipped")
-    assert len(gan.Run.load(tmp_path / "run").history) == 1
-    with pytest.warns(UserWarning, match=r"within\.pt is damaged .* going on from checkpoint\.pt, 1 epochs"):
+    words = r"within\.pt is damaged .* going on from checkpoint\.pt, 1 epochs"
+    with pytest.warns(UserWarning, match=words):
+        assert len(gan.Run.load(tmp_path / "run").history) == 1
+    with pytest.warns(UserWarning, match=words):
         assert_same_state(train(tiny(), tmp_path / "run"), whole)
 
 
@@ -763,7 +785,7 @@ def test_an_overwritten_run_goes_when_the_new_one_has_a_checkpoint(old, monkeypa
     monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(keeping.Checkpoints, "due", lambda self, end: end)
     (old / runs.BEFORE).write_bytes(b"older")
-    (old / runs.WITHIN).write_bytes(b"older")
+    shutil.copy(old / runs.CHECKPOINT, old / runs.WITHIN)
     (old / runs.BEST).write_bytes(b"of the old run")
     new = train(tiny(epochs=3, seed=1), old, overwrite=True, after_epoch=look)
     names = ["checkpoint.pt", "history.csv", "run.json"]

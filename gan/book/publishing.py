@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..layers import pack, save_weights, unpack
 from ..nets import Generator
 from ..parzen import estimate
 from ..recipes import Recipe
-from ..runs import BEFORE, HISTORY, RECORD, WITHIN, Run, differing
+from ..runs import BEFORE, HISTORY, RECORD, Run, differing
 from . import figures, places, started
 
 LARGEST = 6_000_000  # bytes of a published network, more is not kept
@@ -51,8 +52,9 @@ def publish(
     With ``ema``, the decay of an average of G's weights that was kept beside (`gan.train`), the run is
     published as that of the recipe with this ``ema``, whose game is the same, bit for bit; it has no film,
     as that was made of other weights. Where a sweep kept the best weights, they come too.
-    ``unfinished`` publishes a run as one of so many epochs as it has. ``weights``: "all" are kept, those of
-    all "generators", of the "generator" that is sampled from, or "none".
+    ``unfinished`` publishes a run as one of so many epochs as it has; where a signal ended it within the next
+    one, run.json says how many ``updates_beyond`` those its weights have. ``weights``: "all" are kept, those
+    of all "generators", of the "generator" that is sampled from, or "none".
     """
     root = Path(root or places.results())
     place = root / places.name_of_run(name)
@@ -169,8 +171,9 @@ def _as_it_stands(folder: Path, copied: Path) -> Path:
     """A copy of a run's folder, which may be in training: all that is read of it is of one moment."""
     copied.mkdir()
     for path in folder.iterdir():
-        if path.is_file() and not path.name.startswith(".") and path.name not in (BEFORE, WITHIN):
-            shutil.copy2(path, copied)
+        if path.is_file() and not path.name.startswith(".") and path.name != BEFORE:
+            with suppress(FileNotFoundError):  # as the one within an epoch, at its end
+                shutil.copy2(path, copied)
     return copied
 
 
