@@ -51,8 +51,8 @@ def going_on(name: str) -> list[str]:
     return ["--from", str(RESULTS / name)] if kept else []
 
 
-def beginning(recipe: str, updates: int, *options: str) -> list[str]:
-    """A recipe's first updates, looked at as they go."""
+def beginning(recipe: str, updates: int, *options: str, name: str = "beginning") -> list[str]:
+    """A recipe's first updates, looked at as they go; written to RECIPE-NAME.json."""
     return [
         *GAN,
         "beginning",
@@ -60,7 +60,7 @@ def beginning(recipe: str, updates: int, *options: str) -> list[str]:
         "--updates",
         str(updates),
         "--out",
-        f"{{out}}/{recipe}-beginning.json",
+        f"{{out}}/{recipe}-{name}.json",
         *options,
     ]
 
@@ -137,6 +137,12 @@ def parts(small: bool, results: Path = RESULTS) -> dict[str, Part]:
         for seed in three
     }
     halves = {f"bf16-s{n}": sweep("mnist", epochs=100, every=10, seed=n, precision="bf16") for n in three}
+    engines = {  # which must agree: once, compiled, D won in the first epoch
+        f"faces-{engine}": beginning(
+            "faces", 60, "--every", "5", "--engine", engine, "-p", "precision", "bf16", name=engine
+        )
+        for engine in ("eager", "graph", "compiled")
+    }
     begun = {
         f"{name}-beginning": beginning(name, 5000, "-p", "precision", "bf16")
         for name in ("faces", "cifar10-conv")
@@ -144,6 +150,7 @@ def parts(small: bool, results: Path = RESULTS) -> dict[str, Part]:
     measured = ["pytorch_gan", "mnist", "parzen", "profile", "--rounds", "2"]
     return {
         "tests": Part(90, {"tests": tests}, trains=False),
+        "engines": Part(60, engines, trains=False),
         "seeds": Part(330, runs),
         "alternating": Part(90, search, publishes=False),
         "alternating-seeds": Part(300, alternating),

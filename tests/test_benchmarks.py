@@ -282,7 +282,7 @@ def test_the_gpus_parts_are_commands_that_gan_knows(gpu, capsys):
                     gan.recipe(arguments.recipe, **dict(arguments.grid))
     with pytest.raises(SystemExit):
         gpu.main(["--minutes", "1", "--out", "nowhere", "--only", "sleep"])
-    assert "there is no part sleep; there are: tests, seeds" in capsys.readouterr().err
+    assert "there is no part sleep; there are: tests, engines" in capsys.readouterr().err
 
 
 def test_scikit_learns_default_is_wrong_in_784_dimensions_and_the_rivals_setting_is_not():

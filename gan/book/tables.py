@@ -163,8 +163,8 @@ def scores(dataset: str = "mnist") -> pd.DataFrame:
             which, shown = FIGURES[metric]
             own = preset_of(runs[0].recipe.name).epochs
             row |= {"name": names[0] + which, "text": f"{text}{shown}（{names[0]}）"}
-            told = (f"{epoch} / {own}" if epoch < own else str(epoch) for epoch in row["epochs"])
-            row["epochs"] = "、".join(dict.fromkeys(told))
+            done = (f"{epoch} / {own}" if epoch < own else str(epoch) for epoch in row["epochs"])
+            row["epochs"] = "、".join(dict.fromkeys(done))
             rows.append(row)
     with suppress(FileNotFoundError):
         record = yardsticks(dataset)
