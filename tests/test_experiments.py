@@ -119,3 +119,17 @@ def test_how_long_shows_last_weights_averages_and_the_rate():
     assert names == ["paper, 225", "real images, 242.5", "last weights", "mean of 10 epochs"]
     assert bottom.lines[0].get_ydata()[[0, 1, -1]].tolist() == [1, 1 / 11, 1 / 8001]
     assert top.get_ylim()[0] < 160 and top.get_ylim()[1] > 250
+
+
+def test_two_forms_are_compared_as_far_as_the_first_one_came():
+    short, longer = ({"scores": [{"epoch": e, "decay": 0.0, "mean": n} for e, n in points]} for points in (
+        [(25, 100.0), (50, 120.0)], [(25, 90.0), (50, 130.0), (75, 140.0)]
+    ))  # fmt: skip
+    (axes,) = experiments.forms({"one": [short], "other": [longer]}, paper=225).axes
+    paper, *curves = axes.lines
+    assert set(paper.get_ydata()) == {225}
+    assert [[*map(float, line.get_xdata())] for line in curves] == [[25, 50], [25, 50]]
+    assert [float(line.get_ydata()[-1]) for line in curves] == [120, 130]
+    assert curves[0].get_linestyle() != curves[1].get_linestyle()
+    named = {text.get_text(): text.xy for text in axes.texts}
+    assert named["one"] == (50, 120) and named["other"] == (50, 130)
