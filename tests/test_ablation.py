@@ -67,7 +67,9 @@ def test_a_sweep_that_was_stopped_before_it_was_kept_looks_again(tmp_path, monke
         patch.setattr(keeping.Checkpoints, "save", stop)
         with pytest.raises(KeyboardInterrupt):
             follow(recipe, tmp_path / "run", **how)
-    before = json.loads((tmp_path / "s/run.json").read_text())["scores"]
+    left = json.loads((tmp_path / "s/run.json").read_text())
+    assert left["seconds"] > 0  # not those of the last checkpoint, of which there was none
+    before = left["scores"]
     assert json.loads(follow(recipe, tmp_path / "run", **how).read_text())["scores"] == before
     assert [one["epoch"] for one in before] == [2, 4]
 

@@ -59,7 +59,8 @@ def follow(
                 game.best.keep(epoch, game.sampler(decay))
             kept = {key: figure[key] for key in ("mean", "standard_error", "sigma")}
             scores.append({"epoch": epoch, "decay": decay, **kept})
-        durable.write_json(path, game.record | {"scores": scores})
+        seconds = round(sum(row["seconds"] for row in game.history), 1)  # a checkpoint may be long ago
+        durable.write_json(path, game.record | {"seconds": seconds, "scores": scores})
 
     how |= {"averages": averages, "overwrite": overwrite, "data_dir": data_dir}
     run = train(recipe, out, after_epoch=score, **how)
