@@ -135,7 +135,7 @@ def test_a_field_out_of_its_range_is_refused(fields, line):
     refused(lambda: gan.recipe("digits", **fields), f"recipe 'digits': {line}", ValueError)
 
 
-THERE = "there are: mnist, tfd, faces, cifar10, cifar10-conv, digits, pytorch-gan, figure1"
+THERE = "there are: mnist, mnist-alternating, tfd, faces, cifar10, cifar10-conv, digits, pytorch-gan, figure1"
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,8 @@ PARAMETERS = [
     ("n = '<script>'", {"n": ("<script>", ["a", "b"])}, "n = '<script>': it must be one of: a, b"),
     ("n = 'gpu'", {"n": ("gpu", gan.engine.pick_device)}, f"device = 'gpu': {DEVICES}"),
 ]
-IMAGES = "here it must be one of images: mnist, tfd, faces, cifar10, cifar10-conv, digits, pytorch-gan"
+OF_IMAGES = "mnist, mnist-alternating, tfd, faces, cifar10, cifar10-conv, digits, pytorch-gan"
+IMAGES = f"here it must be one of images: {OF_IMAGES}"
 RECIPES = [
     ("nosuch", {}, f"recipe = 'nosuch': {IMAGES}"),
     ("figure1", {}, f"recipe = 'figure1': {IMAGES}"),
