@@ -153,7 +153,7 @@ def test_train_runs_by_the_engine_that_is_asked_for(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(engine, "_compiler_works", lambda device: True)
     options = ["--engine", "compiled", "--device", "cpu", "--out", str(tmp_path / "run")]
     assert main(["train", "digits", *TINY, *options]) == 0
-    assert len(asked) == 2 * 4 and gan.Run.load(tmp_path / "run").record["engine"] == "compiled"
+    assert len(asked) == 2 * 2 * 4 and gan.Run.load(tmp_path / "run").record["engine"] == "compiled"
 
 
 def test_of_many_processes_the_first_one_speaks(tmp_path, monkeypatch, capsys):
