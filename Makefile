@@ -38,7 +38,7 @@ lint: .venv/.installed
 check: lint ## lint, check types, run the tests that take under a second each (about a minute)
 	$(PYTEST) -n 2 -m 'not slow and not soak' tests
 
-test: lint ## lint, check types, run tests/ and every notebook against its committed outputs (about 6 minutes)
+test: lint ## lint, check types, run tests/ and every notebook against its committed outputs (six to eight minutes)
 	$(PYTEST) --nbval tests book
 
 proofs: ## check the theorems of §4 with Coq (under two minutes; Debian: coq libcoq-coquelicot libcoq-mathcomp-analysis)
