@@ -65,10 +65,11 @@ def test_a_sweep_that_was_stopped_before_it_was_kept_looks_again(tmp_path, monke
     recipe, how = gan.recipe("digits", **TINY), {"every": 2, "results": tmp_path / "s", "progress": False}
     with monkeypatch.context() as patch:
         patch.setattr(keeping.Checkpoints, "save", stop)
+        patch.setattr(keeping.Epoch, "seconds", property(lambda self: 2.0))
         with pytest.raises(KeyboardInterrupt):
             follow(recipe, tmp_path / "run", **how)
     left = json.loads((tmp_path / "s/run.json").read_text())
-    assert left["seconds"] > 0  # not those of the last checkpoint, of which there was none
+    assert left["seconds"] == 2 * TINY["epochs"]  # not those of the last checkpoint: there was none
     before = left["scores"]
     assert json.loads(follow(recipe, tmp_path / "run", **how).read_text())["scores"] == before
     assert [one["epoch"] for one in before] == [2, 4]
