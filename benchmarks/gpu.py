@@ -45,12 +45,6 @@ def sweep(recipe: str, *options: str, every: int = 25, **fields: object) -> list
     return [*GAN, "sweep", recipe, "--follow", *given, "--every", str(every), *options]
 
 
-def going_on(name: str) -> list[str]:
-    """The option with which a training goes on from the published run ``name``, if its weights are kept."""
-    kept = all((RESULTS / name / f"{who}.safetensors").exists() for who in ("generator", "discriminator"))
-    return ["--from", str(RESULTS / name)] if kept else []
-
-
 def beginning(recipe: str, updates: int, *options: str, name: str = "beginning") -> list[str]:
     """A recipe's first updates, looked at as they go; written to RECIPE-NAME.json."""
     return [
@@ -101,9 +95,6 @@ def parts(small: bool, results: Path = RESULTS) -> dict[str, Part]:
             "bench": Part(90, {"bench": [*bench, "nearest", "--rounds", "1"]}, trains=False),
         }
     three = {0: "", 1: "-s1", 2: "-s2"}
-    runs = {
-        f"mnist{s}": sweep("mnist", *going_on(f"mnist{s}"), seed=n, epochs=2500) for n, s in three.items()
-    }
     search = {
         f"alternating-{rate}-s{seed}": sweep(
             "mnist", updates="alternating", learning_rate=rate, epochs=15, every=5, seed=seed
@@ -151,7 +142,6 @@ def parts(small: bool, results: Path = RESULTS) -> dict[str, Part]:
     return {
         "tests": Part(90, {"tests": tests}, trains=False),
         "engines": Part(60, engines, trains=False),
-        "seeds": Part(330, runs),
         "alternating": Part(90, search, publishes=False),
         "alternating-seeds": Part(300, alternating),
         "k": Part(130, several, publishes=False),

@@ -77,6 +77,10 @@ class History(list[dict[str, float]]):
     state_dict, load_state_dict = list.copy, list.extend
 
 
+def seconds(history: Sequence[Mapping[str, float]]) -> float:
+    return round(sum(row["seconds"] for row in history), 1)
+
+
 class Film(dict[int, Tensor]):
     """The first FILM samples of seed 0 after each epoch of FILMED, uint8 (FILM, *shape) on the CPU."""
 
@@ -253,7 +257,7 @@ class Checkpoints:
     def _write(self, state: dict[str, Any]) -> None:
         """Write the checkpoint, which rules, and of it what people read; each whole or not at all."""
         self.still()
-        self.record["seconds"] = round(sum(row["seconds"] for row in state["history"]), 1)
+        self.record["seconds"] = seconds(state["history"])
         within = state["epoch"] and state["history"]
         path = self.folder / (WITHIN if within else CHECKPOINT)
         with durable.sealed(path, self.folder / BEFORE if self.keep and not within else None) as file:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import data, durable, files, parzen, runs
+from ..keeping import seconds
 from ..recipes import Recipe, parse
 from ..recipes import recipe as preset
 from ..runs import differing
@@ -59,8 +60,7 @@ def follow(
                 game.best.keep(epoch, game.sampler(decay))
             kept = {key: figure[key] for key in ("mean", "standard_error", "sigma")}
             scores.append({"epoch": epoch, "decay": decay, **kept})
-        seconds = round(sum(row["seconds"] for row in game.history), 1)  # a checkpoint may be long ago
-        durable.write_json(path, game.record | {"seconds": seconds, "scores": scores})
+        durable.write_json(path, game.record | {"seconds": seconds(game.history), "scores": scores})
 
     how |= {"averages": averages, "overwrite": overwrite, "data_dir": data_dir}
     run = train(recipe, out, after_epoch=score, **how)

@@ -31,10 +31,9 @@ def follow(
 ) -> dict[str, Any]:
     """Play the first ``updates`` of ``recipe``; before them and after each ``every`` `look`. Writes ``out``.
 
-    That is a JSON file: run.json's fields, and ``rows``, each with its ``update``; it is whole after every
-    row. What is looked at is always the same minibatch, noise and dropout masks, drawn beside the game, which
-    goes as in `gan.train`; ``device`` and ``engine`` are as there. ValueError: there are not so many updates,
-    or G has batch norm, whose statistics a look would change.
+    That is a JSON file: run.json's fields, and ``rows``, each with its ``update``; whole after every row.
+    The same minibatch, noise and masks are looked at each time, drawn beside the game, which goes as in
+    `gan.train`. ValueError: there are not so many updates, or G has batch norm, which a look would change.
     """
     if recipe.g_batch_norm != "none":
         raise ValueError(

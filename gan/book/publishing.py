@@ -52,9 +52,8 @@ def publish(
     With ``ema``, the decay of an average of G's weights that was kept beside (`gan.train`), the run is
     published as that of the recipe with this ``ema``, whose game is the same, bit for bit; it has no film,
     as that was made of other weights. Where a sweep kept the best weights, they come too.
-    ``unfinished`` publishes a run as one of so many epochs as it has; where a signal ended it within the next
-    one, run.json says how many ``updates_beyond`` those its weights have. ``weights``: "all" are kept, those
-    of all "generators", of the "generator" that is sampled from, or "none".
+    ``unfinished`` publishes a run as one of so many epochs as it has; ``updates_beyond`` them are told in
+    run.json. ``weights``: "all" are kept, those of "generators", the "generator" sampled from, or "none".
     """
     root = Path(root or places.results())
     place = root / places.name_of_run(name)
