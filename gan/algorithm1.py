@@ -145,9 +145,9 @@ def move(optimizer: Optimizer, gradient: Gradient, max_norm: float = 0.0) -> Non
 
 @torch.no_grad()
 def cap_norms(weights: Iterable[Tensor], max_norm: float) -> None:
-    """Shrink the weights of each unit, a row of its layer's, to ``max_norm`` where their norm exceeds it."""
+    """Shrink the weights of each unit (of a `Deconv`, of each map), a row of its layer's, to ``max_norm``."""
     for w in weights:
-        if w.ndim > 1:
+        if w.ndim in (2, 4):  # of no biases: a Deconv's has three dimensions
             norms = torch.linalg.vector_norm(w.flatten(1), dim=1).clamp_min_(max_norm)
             w.mul_((max_norm / norms).view(-1, *[1] * (w.ndim - 1)))
 

@@ -86,6 +86,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True, allo
     learning_rate: Positive = about(0.1, "学习率", "the first update's")
     learning_rate_decay: AtLeast1 = about(1.000_004, "每次更新后学习率除以", "divides it at each update, …")
     learning_rate_floor: NotNegative = about(1e-6, "学习率的下限", "… down to this")
+    conv_rate: Positive = about(1.0, "卷积层的学习率是其余各层的几倍", "convolutions', over the others'")
     momentum: Probability = about(0.5, "起初的动量", "in the first epoch (for Adam: β₁), …")
     momentum_final: Probability = about(0.7, "最终的动量", "… moving linearly to this one, …")
     momentum_epochs: Count = about(250, "动量在第几轮到达终值", "… reached in this epoch")
@@ -125,8 +126,10 @@ class Recipe(BaseModel, frozen=True, extra="forbid", validate_default=True, allo
             yield "g_front g_batch_norm", "a second stage has no batch norm"
         if any(stride > pool for *_, pool, stride in self.d_conv):
             yield "d_conv", "a stride must not be larger than its pool"
-        if self.g_deconv and (self.g_output_sparse or self.max_norm):
-            yield "g_deconv g_output_sparse max_norm", "the first goes with none of the others"
+        if self.g_deconv and self.g_output_sparse:
+            yield "g_deconv g_output_sparse", "the one does not go with the other"
+        if self.conv_rate != 1 and not (self.d_conv or self.g_deconv):
+            yield "conv_rate d_conv g_deconv", "there is no convolutional layer"
         if self.g_output_sparse > (inputs := (self.noise_size, *self.g_hidden)[-1]):
             yield "g_output_sparse", f"an output has {inputs} weights"
         if self.d_activation != "maxout" and self.d_pieces != 1:

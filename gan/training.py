@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from . import data, files, keeping, runs
 from .algorithm1 import STATISTICS, Players, cap_norms
 from .engine import average, choose, enough_memory, iteration, join, pick_device, processes, tell
 from .keeping import Averages, Best, Checkpoints, Epoch, Film, History, RandomNumbers, iterations
+from .layers import Deconv, MaxoutConv
 from .nets import Generator, marginal_bias, networks
 from .objective import GENERATOR_LOSSES
 from .recipes import Recipe
@@ -245,10 +247,8 @@ def _schedule(players: Players, recipe: Recipe, epoch: int, update: int) -> None
     adam = recipe.optimizer == "adam"
     for optimizer in (players.g_optimizer, players.d_optimizer):
         for group in optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):  # which a CUDA graph reads
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+            held, own = group["lr"], rate * group.get("share", 1.0)
+            group["lr"] = held.fill_(own) if isinstance(held, Tensor) else own  # which a graph reads
             group |= {"betas": (momentum, recipe.beta2)} if adam else {"momentum": momentum}
 
 
@@ -276,8 +276,14 @@ def second_stage(first: Players, recipe: Recipe, images: Any, device: torch.devi
 
 
 def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """SGD with momentum, or Adam, at the recipe's first rate; all weights in one pass (``fused``)."""
+    """SGD with momentum, or Adam, at the recipe's first rate; all weights in one pass (``fused``).
+
+    Each group has its ``share`` of the schedule's rate: convolutional layers have the recipe's ``conv_rate``.
+    """
+    slow = {w for x in network.modules() if isinstance(x, MaxoutConv | Deconv) for w in x.parameters()}
+    by_share = groupby(network.parameters(), lambda w: recipe.conv_rate if w in slow else 1.0)
+    groups = [{"params": [*ws], "share": share} for share, ws in by_share]  # in order, as gradients are
     if recipe.optimizer == "adam":
         betas = (recipe.momentum, recipe.beta2)
-        return torch.optim.Adam(network.parameters(), recipe.learning_rate, betas, fused=True)
-    return torch.optim.SGD(network.parameters(), recipe.learning_rate, recipe.momentum, fused=True)
+        return torch.optim.Adam(groups, recipe.learning_rate, betas, fused=True)
+    return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, fused=True)

@@ -299,6 +299,20 @@ def test_a_step_of_one_player_does_not_shrink_the_other():
     assert torch.equal(weights(players.discriminator), d)
 
 
+def test_of_a_transposed_convolution_each_maps_weights_are_limited_and_its_bias_is_not():
+    """As in the authors' library, whose weights (c, k, k, maps) have one norm for each of the last axis."""
+    layer = gan.layers.Deconv(3, 3, 2, (2, 5, 5), init=0.5)
+    torch.nn.init.uniform_(layer.bias, -5, 5)
+    w, bias = (p.detach().clone() for p in (layer.conv.weight, layer.bias))
+    theirs = w.permute(1, 2, 3, 0).numpy().astype(np.float64)
+    norms = np.sqrt((theirs**2).sum((0, 1, 2)))
+    limit = float(np.median(norms))
+    algorithm1.cap_norms(layer.parameters(), limit)
+    shrunk = theirs * np.minimum(1, limit / norms)
+    np.testing.assert_allclose(layer.conv.weight.detach().permute(1, 2, 3, 0).numpy(), shrunk, rtol=1e-5)
+    assert torch.equal(layer.bias, bias)
+
+
 def test_a_limit_that_is_never_reached_and_none_change_nothing():
     runs = []
     for max_norm in (0.0, 1e6):

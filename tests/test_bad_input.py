@@ -74,6 +74,7 @@ FIELDS = [
     ({"learning_rate": 10**400}, "learning_rate = 1000…"),
     ({"learning_rate": "1e999"}, f"learning_rate = '1e999': {FINITE}"),
     ({"learning_rate_decay": 0.5}, f"learning_rate_decay = 0.5: {TOO_SMALL} 1"),
+    ({"conv_rate": 0.5}, "conv_rate = 0.5, d_conv = (), g_deconv = None: there is no convolutional layer"),
     ({"learning_rate_floor": -1}, f"learning_rate_floor = -1: {TOO_SMALL} 0"),
     ({"momentum": 1}, f"momentum = 1: {TOO_LARGE} 1"),
     ({"momentum": math.nan}, f"momentum = nan: {FINITE}"),
@@ -115,8 +116,8 @@ FIELDS = [
     ),
     ({"g_deconv": (1, 2)}, "g_deconv.2 = (1, 2): Field required"),
     (
-        {"g_deconv": (8, 5, 3), "max_norm": 1.0},
-        "g_deconv = (8, 5, 3), g_output_sparse = 0, max_norm = 1.0: the first goes with none of the others",
+        {"g_deconv": (8, 5, 3), "g_output_sparse": 1},
+        "g_deconv = (8, 5, 3), g_output_sparse = 1: the one does not go with the other",
     ),
     ({"g_output_sparse": 1000}, "g_output_sparse = 1000: an output has 128 weights"),
     ({"second_stage_after": 2}, "g_front = (), second_stage_after = 2: a second stage needs both"),

@@ -207,6 +207,7 @@ def test_the_books_table_explains_every_field_of_a_recipe():
     assert gan.Recipe.model_fields.keys() - shown == {
         *("name", "g_batch_norm", "g_output_init", "g_output_sparse", "g_sigmoid_bias", "g_bias_init"),
         *("g_deconv", "second_stage_after", "g_front", "g_front_activations", "d_conv", "max_norm", "ema"),
+        "conv_rate",  # of no convolution
         *("k", "beta2"),  # of a simultaneous update, of momentum
     }
     assert "ema" in recipe_table(gan.recipe("mnist"), gan.recipe("digits", ema=0.9))["设置"].iloc[-1]

@@ -40,7 +40,7 @@ ALIKE = {
     "noise_size": 100, "g_batch_norm": "none", "g_init": 0.05, "g_bias_init": 0.0,
     "d_activation": "maxout", "d_pieces": 5, "d_init": 0.005, "dropout_input": 0.2, "dropout_hidden": 0.5,
     "seed": 0, "k": 1, "loss": "non_saturating", "updates": "simultaneous",
-    "optimizer": "sgd", "learning_rate_decay": 1.000_004, "learning_rate_floor": 1e-6,
+    "optimizer": "sgd", "learning_rate_decay": 1.000_004, "learning_rate_floor": 1e-6, "conv_rate": 1.0,
     "momentum": 0.5, "momentum_final": 0.7, "momentum_epochs": 250, "beta2": 0.999,
     "precision": "fp32", "ema": 0.0,
 }  # fmt: skip
@@ -239,7 +239,8 @@ def test_a_recipe_is_frozen():
         ("cifar10-conv", {"d_conv": (32, 2, 8, 4, 4, 2)}, ["d_conv.0 = 32", "tuple"]),
         ("cifar10-conv", {"d_conv": ((32, 2, 8, 4, 2, 4),)}, ["2, 4)", "stride must not be larger"]),
         ("tfd", {"g_batch_norm": "meant"}, ["g_batch_norm = 'meant'", "g_front"]),
-        ("cifar10-conv", {"max_norm": 1}, ["g_deconv = (80, 5, 3)", "max_norm"]),
+        ("cifar10", {"conv_rate": 0.05}, ["conv_rate = 0.05", "g_deconv = None", "no convolutional"]),
+        ("cifar10-conv", {"conv_rate": 0}, ["conv_rate = 0", "greater than 0"]),
         ("cifar10-conv", {"g_output_sparse": 10}, ["g_deconv = (80, 5, 3)", "g_output_sparse"]),
         ("mnist", {"dataset": "../mine"}, ["dataset", "'../mine'", "one plain word"]),
         ("mnist", {"dataset": ""}, ["dataset", "''", "one plain word"]),

@@ -68,6 +68,7 @@ def test_differences_are_the_fields_that_are_not_equal():
         ("d_pieces", {"d_activation": "leaky_relu", "d_pieces": 1}, {"d_pieces": 2}),
         ("k", {"updates": "simultaneous"}, {"updates": "alternating"}),
         ("learning_rate_floor", {"learning_rate_decay": 1.0}, {"learning_rate_decay": 1.1}),
+        ("conv_rate", {}, {"d_conv": ((4, 2, 3, 1, 2, 2),)}),
         ("momentum_final", {"momentum_final": 0.5}, {"momentum_final": 0.6}),
         ("momentum_epochs", {"momentum_final": 0.5}, {"momentum_final": 0.6}),
         ("beta2", {"optimizer": "sgd"}, {"optimizer": "adam"}),

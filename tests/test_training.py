@@ -16,6 +16,7 @@ import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -86,11 +87,16 @@ def test_history_has_a_row_per_epoch(tmp_path):
     assert run.finished and run.generator.sample(3).shape == (3, 1, 8, 8)
 
 
+CONVOLUTIONAL = {
+    "g_hidden": (16, 32), "g_deconv": (2, 2, 2), "g_init": 0.5,
+    "d_conv": ((3, 2, 3, 1, 2, 2),), "d_init": 0.2,
+}  # fmt: skip
 VARIANTS = [
     {},
     {"updates": "alternating", "k": 2},
     {"optimizer": "adam", "learning_rate": 1e-3, "ema": 0.9},
     {"loss": "minimax", "precision": "bf16", "noise": "gaussian"},
+    CONVOLUTIONAL | {"conv_rate": 0.25, "max_norm": 0.4},
 ]
 
 
@@ -264,6 +270,34 @@ def test_every_update_has_the_schedules_rate_and_momentum(tmp_path, monkeypatch)
     expected = [(0.1 / 1.5**u, 0.5 + 0.1 * (u // 4)) for u in range(12) for _ in "GD"]
     assert recipe.learning_rate == 0.1
     np.testing.assert_allclose(seen, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("adam", [False, True])
+def test_convolutional_layers_move_at_their_own_rate_and_the_others_as_ever(adam):
+    """After one update; a first step of SGD or Adam is proportional to the rate."""
+    cpu, images, moved = torch.device("cpu"), gan.data.load("digits").x_train, {}
+    x = gan.data.resident(images, cpu)
+    for share in (1.0, 0.25):
+        fields = CONVOLUTIONAL | {"conv_rate": share} | ({"optimizer": "adam"} if adam else {})
+        recipe = gan.recipe("digits", **fields)
+        torch.manual_seed(0)
+        players = training.make_players(recipe, images, cpu)
+        before = {k: w.clone() for k, w in named(players)}
+        iterate = partial(algorithm1.simultaneous, players)
+        next(training.updates(iterate, players, recipe, x, epoch=1))
+        moved[share] = {k: w - before[k] for k, w in named(players)}
+    slow = {k for k in before if k.startswith("discriminator.layers.1.") or before[k].ndim >= 3}
+    assert len(slow) == 4 < len(before) == 14
+    for k in before:
+        times = 0.25 if k in slow else 1
+        assert moved[1.0][k].abs().max() > 2e-5, (k, moved[1.0][k].abs().max())
+        torch.testing.assert_close(moved[0.25][k], times * moved[1.0][k], rtol=1e-3, atol=2e-6, msg=k)
+
+
+def named(players):
+    for player in ("generator", "discriminator"):
+        for k, w in getattr(players, player).named_parameters():
+            yield f"{player}.{k}", w.detach()
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def _idle(recipe: Recipe) -> set[str]:
         "d_pieces": recipe.d_activation != "maxout",
         "k": recipe.updates == "simultaneous",
         "learning_rate_floor": recipe.learning_rate_decay == 1,
+        "conv_rate": not (recipe.d_conv or recipe.g_deconv),
         "momentum_final": steady,
         "momentum_epochs": steady,
         "beta2": recipe.optimizer != "adam",
