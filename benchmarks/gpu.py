@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "book" / "results"
 PUBLISHING = 20.0  # seconds kept of the time for publishing a part's runs
 GAN = (sys.executable, "-m", "gan")
 
@@ -59,26 +58,12 @@ def beginning(recipe: str, updates: int, *options: str, name: str = "beginning")
     ]
 
 
-SEARCHED = (0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.35)
-"""Learning rates at which the alternating form may work: below the authors' 0.1 it does not."""
+AVERAGES = (0.99995, 0.99999, 0.999998, 0.9999996, 0.99999992)
+"""Decays of averages of G's weights: of the last 40, 200, 1 000, 5 000 and 25 000 epochs of MNIST, or so."""
 
 
-def searched(results: Path) -> float:
-    """The rate with the best last figure on the validation split, the mean over seeds, if none failed."""
-    figures: dict[float, list[float]] = {}
-    for path in results.glob("sweep/alternating-[0-9]*-s?.json"):
-        record = json.loads(path.read_text())
-        figures.setdefault(record["recipe"]["learning_rate"], []).append(record["scores"][-1]["mean"])
-    seeds = max(map(len, figures.values()), default=0)
-    means = {rate: sum(found) / seeds for rate, found in figures.items() if len(found) == seeds}
-    return max(means, key=lambda rate: means[rate], default=0.2)
-
-
-def parts(small: bool, results: Path = RESULTS) -> dict[str, Part]:
-    """Every part by its name, the most wanted first; ``small`` ones play on digits.
-
-    What was searched before is in ``results``.
-    """
+def parts(small: bool) -> dict[str, Part]:
+    """Every part by its name, the most wanted first; ``small`` ones play on digits."""
     tests = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml")]
     tests += ["-p", "no:cacheprovider", str(ROOT / "tests/test_engine.py"), "-k", "cuda"]
     bench = [*GAN, "bench", "--out", "{out}/bench.json"]
@@ -87,47 +72,20 @@ def parts(small: bool, results: Path = RESULTS) -> dict[str, Part]:
         return {
             "tests": Part(90, {"tests": [*tests, "--collect-only"]}, trains=False),
             "seeds": Part(90, {"mnist-s1": few, "mnist-s2": few}),
-            "alternating": Part(90, {f"alternating-{rate}-s0": few for rate in (0.1, 0.3)}, publishes=False),
-            "alternating-seeds": Part(
-                90, {"digits": sweep("digits", epochs=2, learning_rate=searched(results))}
-            ),
+            "averages": Part(90, {"averages": few}, publishes=False),
             "beginnings": Part(90, {"digits-beginning": beginning("digits", 20)}, trains=False),
             "bench": Part(90, {"bench": [*bench, "nearest", "--rounds", "1"]}, trains=False),
         }
-    three = {0: "", 1: "-s1", 2: "-s2"}
-    search = {
-        f"alternating-{rate}-s{seed}": sweep(
-            "mnist", updates="alternating", learning_rate=rate, epochs=15, every=5, seed=seed
-        )
-        for rate in SEARCHED
-        for seed in (0, 1)
-    }
-    rate = searched(results)
     alternating = {
-        f"mnist-alternating{s}": sweep("mnist-alternating", seed=n, learning_rate=rate)
-        for n, s in three.items()
+        f"mnist-alternating{s}": sweep("mnist-alternating", seed=n, epochs=2000)
+        for n, s in enumerate(("", "-s1", "-s2"))
     }
-    others: dict[str, dict[str, Any]] = {"k2": {"k": 2}, "k5": {"k": 5}, "minimax": {"loss": "minimax"}}
-    several = {
-        f"alternating-{what}{s}": sweep(
-            "mnist-alternating", seed=n, epochs=100, every=10, learning_rate=rate, **fields
-        )
-        for what, fields in others.items()
-        for n, s in three.items()
+    windows = [word for decay in AVERAGES for word in ("--average", str(decay))]
+    galatea = {"learning_rate": 0.006, "conv_rate": 0.05, "max_norm": 1.9365}  # the authors' working history
+    convolutional = {
+        "cifar10-conv": sweep("cifar10-conv", every=50, precision="bf16"),
+        "cifar10-conv-galatea": sweep("cifar10-conv", every=50, precision="bf16", **galatea),
     }
-    changed: dict[str, dict[str, Any]] = {
-        "minimax": {"loss": "minimax"},
-        "rate": {"learning_rate": 0.05},
-        "decay": {"learning_rate_decay": 1.00006},
-        "gaussian": {"noise": "gaussian"},
-        "turns": {"updates": "alternating"},
-    }
-    ablation = {
-        f"{what}-s{seed}": sweep("mnist", epochs=60, every=20, seed=seed, **fields)
-        for what, fields in changed.items()
-        for seed in three
-    }
-    halves = {f"bf16-s{n}": sweep("mnist", epochs=100, every=10, seed=n, precision="bf16") for n in three}
     engines = {  # which must agree: once, compiled, D won in the first epoch
         f"faces-{engine}": beginning(
             "faces", 60, "--every", "5", "--engine", engine, "-p", "precision", "bf16", name=engine
@@ -142,14 +100,11 @@ def parts(small: bool, results: Path = RESULTS) -> dict[str, Part]:
     return {
         "tests": Part(90, {"tests": tests}, trains=False),
         "engines": Part(60, engines, trains=False),
-        "alternating": Part(90, search, publishes=False),
-        "alternating-seeds": Part(300, alternating),
-        "k": Part(130, several, publishes=False),
         "faces": Part(300, {"faces": sweep("faces", "--engine", "graph", every=50)}),
-        "ablation": Part(150, ablation, publishes=False),
-        "precision": Part(90, halves, publishes=False),
+        "averages": Part(240, {"averages": sweep("mnist", *windows, seed=3, epochs=1000)}, publishes=False),
+        "alternating": Part(400, alternating),
         "cifar10": Part(140, {"cifar10": sweep("cifar10", every=50)}),
-        "cifar10-conv": Part(200, {"cifar10-conv": sweep("cifar10-conv", every=50, precision="bf16")}),
+        "cifar10-conv": Part(200, convolutional),
         "beginnings": Part(150, begun, trains=False),
         "bench": Part(150, {"bench": [*bench, *measured]}, trains=False),
     }
@@ -246,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the shell may have had it ignored
     session = Session(arguments.out.resolve(), arguments.minutes)
     for name in arguments.only or known:
-        session.play(parts(arguments.small, session.results)[name])
+        session.play(known[name])
 
 
 if __name__ == "__main__":

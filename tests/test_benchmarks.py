@@ -273,20 +273,6 @@ def test_what_fails_is_called_so_and_not_stopped(gpu, tmp_path):
     assert found["ended"] == "failed (2)" and "there is no recipe 'nothing'" in found["printed"][-1]
 
 
-def test_the_rate_that_is_trained_at_has_the_best_mean_and_no_seed_that_failed(gpu, tmp_path):
-    assert gpu.searched(tmp_path) == 0.2  # nobody has searched
-    (tmp_path / "sweep").mkdir()
-    figures = {(0.1, 0): -300.0, (0.1, 1): 90.0, (0.2, 0): 100.0, (0.2, 1): 110.0, (0.3, 0): 250.0}
-    for (rate, seed), mean in figures.items():
-        record = {"recipe": {"learning_rate": rate}, "scores": [{"mean": 999.0}, {"mean": mean}]}
-        (tmp_path / f"sweep/alternating-{rate}-s{seed}.json").write_text(json.dumps(record))
-        (tmp_path / f"sweep/alternating-k2-s{seed}.json").write_text(json.dumps(record))
-    assert gpu.searched(tmp_path) == 0.2
-    assert (
-        "0.2" in gpu.parts(small=False, results=tmp_path)["alternating-seeds"].commands["mnist-alternating"]
-    )
-
-
 def test_the_gpus_parts_are_commands_that_gan_knows(gpu, capsys):
     for part in gpu.parts(small=False).values():
         for command in part.commands.values():
