@@ -19,6 +19,7 @@ RUNS = sorted(path.parent.name for path in RESULTS.glob("*/run.json"))
 
 BF16 = {"precision": "bf16"}
 CHANGES = {
+    "faces-stages": {"second_stage_after": 50} | BF16,
     "mnist-ema": {"ema": 0.99995},
     "mnist-gaussian": {"noise": "gaussian"},
     "mnist-minimax": {"loss": "minimax"} | BF16,

@@ -45,7 +45,7 @@ RUNS: dict[str, dict[str, tuple[str, ...]]] = {
         "PyTorch-GAN 的网络": ("pytorch-gan",),
         "PyTorch-GAN 的网络，原样": ("pytorch-gan-written",),
     },
-    "faces": {"人脸（LFW）": ("faces",)},
+    "faces": {"人脸（LFW）": ("faces",), "人脸（LFW），走过交接处": ("faces-stages",)},
 }
 """The published runs to stand beside Table 1, by data, the authors' recipe first; a row's differ in seeds."""
 
